@@ -1,0 +1,5 @@
+//! The physics of Atrion. (Crate documentation to be completed.)
+#![cfg_attr(not(feature = "std"), no_std)]
+
+pub mod error;
+pub mod time;

@@ -1,0 +1,2 @@
+//! The demonstration service, load generator and reporter (under construction).
+fn main() {}
