@@ -2,4 +2,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 pub mod error;
+pub mod flow;
+pub mod law;
+pub mod math;
 pub mod time;
+pub mod units;

@@ -1,0 +1,366 @@
+//! Error memory: the plastic part of resistance, and the breaker that probes its way back.
+//!
+//! Latency and saturation are elastic, they vanish with their cause. Only errors scar. A scar
+//! grows per *second* of trauma, so the number of calls and the length of the tick do not matter,
+//! and whether there is trauma depends on the error *rate*, so neither does the amount of traffic.
+
+use super::LawConfig;
+use crate::math;
+use crate::time::Timestamp;
+
+/// Trauma is never extrapolated over more than this: a process that was suspended for an hour
+/// was not wounded for an hour.
+const LONGEST_TRAUMA_SECS: f64 = 0.25;
+/// A probe that has not returned after this many full waits no longer holds its place.
+const PROBE_LOST_AFTER_WAITS: f64 = 4.0;
+/// At most `2^MAX_PROBE_DOUBLINGS` probes are outstanding.
+const MAX_PROBE_DOUBLINGS: u8 = 6;
+
+/// Whether requests flow by voltage, or only as probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BreakerMode {
+    /// Requests flow if their voltage exceeds the resistance.
+    #[default]
+    Closed,
+    /// Nothing flows but probes.
+    Open,
+}
+
+/// Scar tissue, error rate and probing of one route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaker {
+    error_rate: f64,
+    scar: f64,
+    next_probe: Timestamp,
+    probes_lost_at: Timestamp,
+    wait_secs: f64,
+    mode: BreakerMode,
+    good_in_a_row: u8,
+    outstanding: u8,
+}
+
+/// What ended since the last tick, as far as the breaker cares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endings {
+    /// Ordinary requests that succeeded or failed.
+    pub completed: u32,
+    /// How many of those failed.
+    pub failed: u32,
+    /// Probes that succeeded.
+    pub probes_ok: u32,
+    /// Probes that failed.
+    pub probes_failed: u32,
+    /// Probes that ended without a result.
+    pub probes_cancelled: u32,
+}
+
+impl Breaker {
+    /// A route without a past.
+    pub fn new(config: &LawConfig) -> Self {
+        Self {
+            error_rate: 0.0,
+            scar: 0.0,
+            next_probe: Timestamp::ZERO,
+            probes_lost_at: Timestamp::MAX,
+            wait_secs: config.probe_secs(),
+            mode: BreakerMode::Closed,
+            good_in_a_row: 0,
+            outstanding: 0,
+        }
+    }
+
+    /// The present mode.
+    pub const fn mode(&self) -> BreakerMode {
+        self.mode
+    }
+
+    /// Scar tissue as of the last tick, in ohms.
+    pub const fn scar(&self) -> f64 {
+        self.scar
+    }
+
+    /// The moving error rate, 0 to 1.
+    pub const fn error_rate(&self) -> f64 {
+        self.error_rate
+    }
+
+    /// When an open route lets the next probe pass.
+    pub const fn next_probe(&self) -> Timestamp {
+        self.next_probe
+    }
+
+    /// Applies what ended during the last `dt_secs`. `draw`, uniform in `[0, 1)`, jitters the
+    /// next probe so that many nodes do not probe together. Returns the new mode if it changed.
+    pub fn tick(
+        &mut self,
+        endings: &Endings,
+        dt_secs: f64,
+        now: Timestamp,
+        draw: f64,
+        config: &LawConfig,
+    ) -> Option<BreakerMode> {
+        match self.mode {
+            BreakerMode::Closed => self.tick_closed(endings, dt_secs, now, draw, config),
+            BreakerMode::Open => self.tick_open(endings, dt_secs, now, draw, config),
+        }
+    }
+
+    fn tick_closed(
+        &mut self,
+        endings: &Endings,
+        dt_secs: f64,
+        now: Timestamp,
+        draw: f64,
+        config: &LawConfig,
+    ) -> Option<BreakerMode> {
+        if endings.completed > 0 {
+            let rate = f64::from(endings.failed) / f64::from(endings.completed);
+            let weight = math::ewma_weight(config.error_samples(), f64::from(endings.completed));
+            self.error_rate += weight * (rate - self.error_rate);
+        }
+        self.scar_over(dt_secs, config);
+        if self.is_wounded(config) && self.scar >= config.open_ohms() {
+            self.open(now, draw, config);
+            return Some(BreakerMode::Open);
+        }
+        None
+    }
+
+    fn tick_open(
+        &mut self,
+        endings: &Endings,
+        dt_secs: f64,
+        now: Timestamp,
+        draw: f64,
+        config: &LawConfig,
+    ) -> Option<BreakerMode> {
+        // Ordinary completions belong to requests sent before the trip: they are old news.
+        self.scar *= math::decay(config.healing_per_sec(), dt_secs);
+        for _ in 0..endings.probes_cancelled.min(u32::from(u8::MAX)) {
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
+        for _ in 0..endings.probes_ok.min(u32::from(u8::MAX)) {
+            self.probe_succeeded(now, config);
+        }
+        // Failures last: among results of the same moment the bad ones decide.
+        if endings.probes_failed > 0 {
+            let failed = endings.probes_failed.min(u32::from(u8::MAX)) as u8;
+            self.outstanding = self.outstanding.saturating_sub(failed);
+            self.error_rate += (1.0 - self.error_rate) * 0.5;
+            self.rest(now, draw, config);
+            return None;
+        }
+        if self.scar < config.close_ohms() && self.error_rate < config.error_critical() / 2.0 {
+            self.close();
+            return Some(BreakerMode::Closed);
+        }
+        None
+    }
+
+    /// `S' = min(S_max, S·exp(−λ·dt) + σ·dt·[e > e_crit])` (control law, tick).
+    fn scar_over(&mut self, dt_secs: f64, config: &LawConfig) {
+        self.scar *= math::decay(config.healing_per_sec(), dt_secs);
+        if self.is_wounded(config) {
+            self.scar += config.trauma_ohms_per_sec() * math::min(dt_secs, LONGEST_TRAUMA_SECS);
+        }
+        self.scar = math::min(self.scar, config.scar_max_ohms());
+    }
+
+    fn is_wounded(&self, config: &LawConfig) -> bool {
+        self.error_rate > config.error_critical()
+    }
+
+    fn open(&mut self, now: Timestamp, draw: f64, config: &LawConfig) {
+        self.mode = BreakerMode::Open;
+        self.outstanding = 0;
+        self.rest(now, draw, config);
+    }
+
+    /// Deepest scar, full wait, start over with one probe.
+    fn rest(&mut self, now: Timestamp, draw: f64, config: &LawConfig) {
+        self.scar = config.scar_max_ohms();
+        self.good_in_a_row = 0;
+        self.wait_secs = config.probe_secs() * (0.8 + 0.4 * draw);
+        self.next_probe = now.add_secs(self.wait_secs);
+    }
+
+    fn probe_succeeded(&mut self, now: Timestamp, config: &LawConfig) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        self.good_in_a_row = self
+            .good_in_a_row
+            .saturating_add(1)
+            .min(MAX_PROBE_DOUBLINGS);
+        self.error_rate *= 0.5;
+        self.scar *= config.probe_heal();
+        self.wait_secs *= 0.5;
+        self.next_probe = now.add_secs(self.wait_secs);
+    }
+
+    /// Back to flow, without residue: a scar left behind would keep the lowest tiers out for
+    /// about ten seconds after the cause is gone.
+    fn close(&mut self) {
+        self.mode = BreakerMode::Closed;
+        self.scar = 0.0;
+        self.outstanding = 0;
+        self.good_in_a_row = 0;
+    }
+
+    /// Whether an open route would let a probe pass at `now`.
+    pub fn probe_due(&self, now: Timestamp) -> bool {
+        self.mode == BreakerMode::Open
+            && now >= self.next_probe
+            && (self.outstanding < self.places() || now >= self.probes_lost_at)
+    }
+
+    /// Takes the place of a probe if one is due. `config` says when a probe that never returns
+    /// is given up: a hung or leaked one must not keep the route open for ever.
+    pub fn try_probe(&mut self, now: Timestamp, config: &LawConfig) -> bool {
+        let due = self.probe_due(now);
+        if due {
+            if self.outstanding >= self.places() {
+                self.outstanding = 0;
+            }
+            self.outstanding = self.outstanding.saturating_add(1);
+            self.probes_lost_at = now.add_secs(PROBE_LOST_AFTER_WAITS * config.probe_secs());
+        }
+        due
+    }
+
+    const fn places(&self) -> u8 {
+        1 << self.good_in_a_row
+    }
+
+    /// Applies an error rate measured elsewhere, over `count` requests.
+    pub fn report_rate(&mut self, rate: f64, count: f64, config: &LawConfig) {
+        let weight = math::ewma_weight(config.error_samples(), count);
+        self.error_rate += weight * (rate - self.error_rate);
+    }
+
+    /// The clock stepped back to `now`: no wait may end later than it would have begun there.
+    pub(super) fn rebase(&mut self, now: Timestamp, config: &LawConfig) {
+        self.next_probe = self.next_probe.min(now.add_secs(self.wait_secs));
+        let lost_after = PROBE_LOST_AFTER_WAITS * config.probe_secs();
+        self.probes_lost_at = self.probes_lost_at.min(now.add_secs(lost_after));
+    }
+
+    /// Forgets everything, as if nothing had ever failed.
+    pub fn reset(&mut self, config: &LawConfig) {
+        *self = Self::new(config);
+    }
+
+    /// Adopts a scar remembered from elsewhere (a restart, a provider), without opening.
+    pub fn restore_scar(&mut self, ohms: f64, config: &LawConfig) {
+        if ohms > self.scar {
+            self.scar = math::min(ohms, config.scar_max_ohms());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DT: f64 = 0.05;
+
+    fn at(tick: u32) -> Timestamp {
+        Timestamp::ZERO.add_secs(f64::from(tick) * DT)
+    }
+
+    fn failing(per_tick: u32) -> Endings {
+        Endings {
+            completed: per_tick,
+            failed: per_tick,
+            ..Endings::default()
+        }
+    }
+
+    fn tripped(config: &LawConfig) -> (Breaker, u32) {
+        let mut b = Breaker::new(config);
+        for tick in 1..1000 {
+            if b.tick(&failing(10), DT, at(tick), 0.5, config) == Some(BreakerMode::Open) {
+                return (b, tick);
+            }
+        }
+        panic!("a dead dependency must trip the breaker");
+    }
+
+    #[test]
+    fn opens_within_a_few_ticks_of_a_dead_dependency() {
+        let (b, tick) = tripped(&LawConfig::default());
+        assert!(tick <= 6, "took {tick} ticks");
+        assert!((b.scar() - 500.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_small_error_rate_at_any_traffic_never_scars() {
+        let config = LawConfig::default();
+        let mut b = Breaker::new(&config);
+        for tick in 1..10_000 {
+            let failed = u32::from(tick % 10 == 0);
+            let endings = Endings {
+                completed: 50,
+                failed,
+                ..Endings::default()
+            };
+            assert_eq!(b.tick(&endings, DT, at(tick), 0.5, &config), None);
+        }
+        assert!(b.scar() < 1e-12, "0.2 % errors left {} ohm", b.scar());
+    }
+
+    #[test]
+    fn one_request_per_second_failing_always_opens() {
+        let config = LawConfig::default();
+        let mut b = Breaker::new(&config);
+        let opened = (1..60).find(|s| {
+            b.tick(&failing(1), 1.0, Timestamp::from_secs(*s), 0.5, &config)
+                .is_some()
+        });
+        assert!(opened.is_some_and(|s| s <= 20), "{opened:?}");
+    }
+
+    #[test]
+    fn heals_by_probing_within_a_second_and_keeps_no_residue() {
+        let config = LawConfig::default();
+        let (mut b, mut tick) = tripped(&config);
+        let healed_at = at(tick);
+        while b.mode() == BreakerMode::Open {
+            tick += 1;
+            let mut endings = Endings::default();
+            while b.try_probe(at(tick), &config) {
+                endings.probes_ok += 1;
+            }
+            b.tick(&endings, DT, at(tick), 0.5, &config);
+            assert!(tick < 1000, "never closed");
+        }
+        assert!(at(tick).secs_since(healed_at) <= 1.0);
+        assert!(b.scar().abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_lost_probe_does_not_block_the_next_for_ever() {
+        let config = LawConfig::default();
+        let (mut b, tick) = tripped(&config);
+        let first = at(tick).add_secs(1.0);
+        assert!(b.try_probe(first, &config));
+        assert!(!b.try_probe(first.add_secs(0.5), &config), "one at a time");
+        assert!(
+            b.try_probe(first.add_secs(1.5), &config),
+            "the lost one is given up"
+        );
+    }
+
+    #[test]
+    fn suspension_is_not_an_hour_of_trauma() {
+        let config = LawConfig::default();
+        let mut b = Breaker::new(&config);
+        b.report_rate(1.0, 15.0, &config);
+        b.tick(
+            &failing(1),
+            3600.0,
+            Timestamp::from_secs(3600),
+            0.5,
+            &config,
+        );
+        assert!(b.scar() <= 200.0 + 1e-9);
+    }
+}

@@ -1,0 +1,327 @@
+//! One route's element: start-up, saturation and breaker under one roof.
+
+use super::LawConfig;
+use super::breaker::{Breaker, BreakerMode, Endings};
+use super::gate::Gate;
+use super::saturation::Saturation;
+use super::startup::{Exhale, Learned, Startup, YARDSTICK_REQUESTS};
+use super::window::Window;
+use crate::math;
+use crate::time::Timestamp;
+
+/// Learning stops while errors are this frequent: a failing service shows nothing of itself.
+const LEARN_BELOW_ERROR_RATE: f64 = 0.3;
+/// Nothing came back for this many service times, within these bounds in seconds: stalled.
+const STALLED_SERVICE_TIMES: f64 = 20.0;
+const STALLED_SECS: (f64, f64) = (1.0, 60.0);
+
+/// What a route is doing about knowing its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Knows nothing yet: a small limit grows with every success.
+    Startup,
+    /// Lets the service drain to measure its bare service time.
+    Exhale,
+    /// Knows its service and keeps learning.
+    Running,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Learning {
+    Startup(Startup),
+    Exhale(Exhale),
+    Running(Saturation),
+}
+
+/// What a tick changed beyond numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// The breaker's new mode, if it changed.
+    pub mode: Option<BreakerMode>,
+    /// Whether the learning phase changed.
+    pub phase_changed: bool,
+    /// How many further admissions are to be marked. Marks of an earlier phase are void.
+    pub marks: u32,
+}
+
+/// One success that must reach the law on its own (see [`Gate::exact`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Latency, s.
+    pub secs: f64,
+    /// Its natural logarithm, ln s.
+    pub ln: f64,
+    /// In-flight count at its admission, itself included.
+    pub in_flight: u32,
+    /// Whether it carried a mark.
+    pub marked: bool,
+}
+
+/// The learned state of one route: a pure machine fed by samples and ticks.
+///
+/// Feed it with [`tick`](Self::tick) at least every [`LawConfig::tick_secs`] while there is
+/// traffic, and read [`gate`](Self::gate) after every change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    learning: Learning,
+    breaker: Breaker,
+    last_tick: Timestamp,
+    last_growth: Timestamp,
+    marks_given: u32,
+    marked_done: u32,
+    recent_ln: f64,
+}
+
+impl Element {
+    /// A route nobody has used. Its first tick hands out the first marks.
+    pub fn new(now: Timestamp, config: &LawConfig) -> Self {
+        Self {
+            learning: Learning::Startup(Startup::new(config)),
+            breaker: Breaker::new(config),
+            last_tick: now,
+            last_growth: Timestamp::ZERO,
+            marks_given: YARDSTICK_REQUESTS,
+            marked_done: 0,
+            recent_ln: 0.0,
+        }
+    }
+
+    /// Marks a new route has to give: see [`TickReport::marks`].
+    pub const FIRST_MARKS: u32 = YARDSTICK_REQUESTS;
+
+    /// The learning phase.
+    pub const fn phase(&self) -> Phase {
+        match self.learning {
+            Learning::Startup(_) => Phase::Startup,
+            Learning::Exhale(_) => Phase::Exhale,
+            Learning::Running(_) => Phase::Running,
+        }
+    }
+
+    /// Error memory and probing.
+    pub const fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// The same, to take probes or restore scars.
+    pub fn breaker_mut(&mut self) -> &mut Breaker {
+        &mut self.breaker
+    }
+
+    /// When the state was last brought up to date.
+    pub const fn last_tick(&self) -> Timestamp {
+        self.last_tick
+    }
+
+    /// C, the learned parallelism in requests; `None` before it is known.
+    pub const fn parallelism(&self) -> Option<f64> {
+        match &self.learning {
+            Learning::Running(s) => Some(s.parallelism),
+            _ => None,
+        }
+    }
+
+    /// R0, the learned bare service time in seconds; `None` before anything is known.
+    pub fn service_secs(&self) -> Option<f64> {
+        match &self.learning {
+            Learning::Running(s) => Some(s.service_secs),
+            Learning::Startup(s) => s.yardstick_secs(),
+            Learning::Exhale(_) => None,
+        }
+    }
+
+    /// X, the highest throughput the service has shown, 1/s; `None` before it is known.
+    pub const fn capacity_rate(&self) -> Option<f64> {
+        match &self.learning {
+            Learning::Running(s) => Some(s.capacity_rate()),
+            _ => None,
+        }
+    }
+
+    /// Whether latency says that requests are queueing.
+    pub const fn is_congested(&self) -> bool {
+        match &self.learning {
+            Learning::Running(s) => s.is_congested(),
+            _ => false,
+        }
+    }
+
+    /// With requests in flight and nothing coming back for this long, in seconds, they may be
+    /// lost, and one more may look.
+    pub fn stalled_after_secs(&self) -> f64 {
+        let service = self.service_secs().unwrap_or(0.0);
+        math::clamp(
+            STALLED_SERVICE_TIMES * service,
+            STALLED_SECS.0,
+            STALLED_SECS.1,
+        )
+    }
+
+    /// The published form of the state. `stress_ohms` is what reported telemetry adds.
+    pub fn gate(&self, stress_ohms: f64, config: &LawConfig) -> Gate {
+        let (free_zone, queue, wall, exact, uncontended) = match &self.learning {
+            Learning::Startup(s) => (f64::from(s.limit()), 1.0, true, true, 0),
+            Learning::Exhale(e) => (f64::from(e.limit()), 1.0, true, true, 0),
+            Learning::Running(s) => (
+                s.free_zone(),
+                s.queue(config),
+                false,
+                false,
+                s.uncontended_limit(),
+            ),
+        };
+        Gate {
+            floor_ohms: config.base_ohms() + stress_ohms + self.breaker.scar(),
+            free_zone,
+            queue,
+            wall,
+            open: self.breaker.mode() == BreakerMode::Open,
+            exact,
+            uncontended,
+        }
+    }
+
+    /// One success while [`Gate::exact`] holds. Outside of it, nothing happens.
+    pub fn sample(&mut self, sample: &Sample) {
+        if self.is_frozen() {
+            return;
+        }
+        match &mut self.learning {
+            Learning::Startup(s) => {
+                s.sample(sample.secs, sample.ln, sample.in_flight, sample.marked);
+            }
+            Learning::Exhale(e) if sample.marked => e.sample(sample.secs, sample.ln),
+            Learning::Exhale(_) | Learning::Running(_) => {}
+        }
+    }
+
+    /// Brings the state up to `now` with what was seen since the last tick. `refused` says that
+    /// somebody was refused for saturation; `draw`, uniform in `[0, 1)`, jitters probes.
+    ///
+    /// If `now` lies before the last tick the clock stepped back: no time has passed, and every
+    /// remembered moment that now lies in the future is taken to be `now`, so that no deadline
+    /// is lost.
+    pub fn tick(
+        &mut self,
+        window: &Window,
+        refused: bool,
+        now: Timestamp,
+        draw: f64,
+        config: &LawConfig,
+    ) -> TickReport {
+        let dt_secs = now.secs_since(self.last_tick);
+        if now < self.last_tick {
+            self.rebase(now, config);
+        }
+        self.last_tick = now;
+        let endings = Endings {
+            completed: window.successes.saturating_add(window.errors),
+            failed: window.errors,
+            probes_ok: window.probes_ok,
+            probes_failed: window.probes_failed,
+            probes_cancelled: window.probes_cancelled,
+        };
+        let mode = self.breaker.tick(&endings, dt_secs, now, draw, config);
+        self.marked_done = self.marked_done.saturating_add(window.marked_done);
+        let next = self.learn(window, refused, dt_secs, now, config);
+        let phase_changed = next.is_some();
+        if let Some(next) = next {
+            self.learning = next;
+            self.marks_given = 0;
+            self.marked_done = 0;
+        }
+        TickReport {
+            mode,
+            phase_changed,
+            marks: self.give_marks(config),
+        }
+    }
+
+    fn rebase(&mut self, now: Timestamp, config: &LawConfig) {
+        self.last_growth = self.last_growth.min(now);
+        self.breaker.rebase(now, config);
+        match &mut self.learning {
+            Learning::Startup(s) => s.rebase(now),
+            Learning::Exhale(e) => e.rebase(now),
+            Learning::Running(s) => s.rebase(now),
+        }
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.breaker.mode() == BreakerMode::Open
+            || self.breaker.error_rate() >= LEARN_BELOW_ERROR_RATE
+    }
+
+    fn learn(
+        &mut self,
+        window: &Window,
+        refused: bool,
+        dt_secs: f64,
+        now: Timestamp,
+        config: &LawConfig,
+    ) -> Option<Learning> {
+        if self.is_frozen() {
+            return None;
+        }
+        match &mut self.learning {
+            Learning::Startup(s) => {
+                s.samples(&window.uncontended);
+                s.samples(&window.contended);
+                let learned = s.tick(window.in_flight, refused, dt_secs, now)?;
+                self.recent_ln = s.recent_ln();
+                Some(if learned.limit_bound {
+                    Learning::Exhale(Exhale::new(learned, self.recent_ln, now))
+                } else {
+                    self.running(&learned, now)
+                })
+            }
+            Learning::Exhale(e) => {
+                let learned = e.tick(self.marked_done, now, config)?;
+                Some(self.running(&learned, now))
+            }
+            Learning::Running(s) => {
+                s.tick(window, dt_secs, now, config);
+                None
+            }
+        }
+    }
+
+    fn running(&self, learned: &Learned, now: Timestamp) -> Learning {
+        // After an exhale the present is what was just measured, not the overload before it.
+        let recent_ln = if learned.limit_bound {
+            learned.service_ln
+        } else {
+            self.recent_ln
+        };
+        Learning::Running(Saturation::new(learned, recent_ln, now))
+    }
+
+    /// Start-up wants its yardstick, the exhale its samples. A marked request that failed or was
+    /// cancelled in start-up is replaced, or a flaky service would never get a yardstick.
+    fn give_marks(&mut self, config: &LawConfig) -> u32 {
+        let wanted = match &self.learning {
+            Learning::Startup(s) => {
+                let lost = self.marked_done.saturating_sub(s.yardstick_count());
+                YARDSTICK_REQUESTS.saturating_add(lost)
+            }
+            Learning::Exhale(_) => config.exhale_samples() as u32,
+            Learning::Running(_) => 0,
+        };
+        let marks = wanted.saturating_sub(self.marks_given);
+        self.marks_given = self.marks_given.saturating_add(marks);
+        marks
+    }
+
+    /// An arrival met queue current `current` while the last completion was at `last_done`.
+    /// Returns whether the free zone was tentatively enlarged, so that the gate must be
+    /// published again.
+    pub fn grow(&mut self, current: f64, last_done: Timestamp, now: Timestamp) -> bool {
+        const GROW_ABOVE_CURRENT: f64 = 0.2;
+        match &mut self.learning {
+            Learning::Running(s) if current > GROW_ABOVE_CURRENT => {
+                s.grow(last_done, &mut self.last_growth, now)
+            }
+            _ => false,
+        }
+    }
+}

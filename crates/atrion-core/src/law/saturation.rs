@@ -1,0 +1,223 @@
+//! Learned parallelism: how many requests the service truly works on at once.
+
+use super::LawConfig;
+use super::startup::Learned;
+use super::window::Window;
+use crate::math;
+use crate::time::Timestamp;
+
+/// Averages that follow the service look back over at least this many service times.
+const HORIZON_SERVICE_TIMES: f64 = 3.0;
+/// Slowest and fastest weight of one uncontended sample.
+const SERVICE_WEIGHT: (f64, f64) = (1e-4, 1.0 / 128.0);
+/// Parallelism above this multiple of `X·R0` (Little's law) is not believed for long.
+const LITTLE_SLACK: f64 = 1.5;
+/// Time without congestion, in seconds and in service times, before in-flight counts as capacity.
+const CALM_SECS: f64 = 0.3;
+const CALM_SERVICE_TIMES: f64 = 4.0;
+/// Time constants in service times: standing-queue detector and relaxation of growth.
+const STANDING_SERVICE_TIMES: f64 = 30.0;
+const GROWTH_SERVICE_TIMES: f64 = 10.0;
+/// A trial may grow the free zone up to this factor, by this factor at a time.
+const GROWTH_MAX: f64 = 4.0;
+const GROWTH_STEP: f64 = 1.5;
+/// Service times never count as shorter than this, or rates would overflow.
+const SHORTEST_SERVICE_SECS: f64 = 1e-9;
+
+/// What a route has learned about the saturation of its service.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Saturation {
+    /// R0: mean uncontended latency, s.
+    pub(super) service_secs: f64,
+    /// l0: mean logarithm of the uncontended latency, ln s.
+    service_ln: f64,
+    /// l: the same of all recent successes.
+    recent_ln: f64,
+    /// X: throughput the service has shown, 1/s; Xs: its present throughput.
+    capacity_rate: f64,
+    present_rate: f64,
+    /// nbar: moving in-flight count, and its smallest value in the current calm interval.
+    mean_in_flight: f64,
+    calm_minimum: f64,
+    calm_since: Timestamp,
+    /// C: parallelism; g: trial growth on top of it.
+    pub(super) parallelism: f64,
+    growth: f64,
+    grown_at: Timestamp,
+    /// u: share of recent time with a queue.
+    standing: f64,
+    congested: bool,
+    samples: f64,
+    last_uncontended: Timestamp,
+}
+
+impl Saturation {
+    pub(super) fn new(learned: &Learned, recent_ln: f64, now: Timestamp) -> Self {
+        let service_secs = math::max(learned.service_secs, SHORTEST_SERVICE_SECS);
+        let little = learned.throughput * service_secs;
+        let parallelism = if learned.limit_bound {
+            little
+        } else {
+            math::min(learned.mean_in_flight, little)
+        };
+        Self {
+            service_secs,
+            service_ln: learned.service_ln,
+            recent_ln,
+            capacity_rate: learned.throughput,
+            present_rate: learned.throughput,
+            mean_in_flight: learned.mean_in_flight,
+            calm_minimum: learned.mean_in_flight,
+            calm_since: now,
+            parallelism: math::max(parallelism, 1.0),
+            growth: 1.0,
+            grown_at: now,
+            standing: 0.0,
+            congested: false,
+            samples: f64::from(learned.samples),
+            last_uncontended: now,
+        }
+    }
+
+    /// C·g: up to here nobody waits.
+    pub(super) fn free_zone(&self) -> f64 {
+        self.parallelism * self.growth
+    }
+
+    /// Q: the queue over which the ground potential drops, in requests.
+    pub(super) fn queue(&self, config: &LawConfig) -> f64 {
+        let little = self.capacity_rate * self.service_secs;
+        let standing =
+            config.queue_min() + config.queue_baselines() * math::min(self.parallelism, little);
+        let transient = math::clamp((0.9 - self.standing) / 0.3, 0.0, 1.0);
+        math::max(
+            standing + transient * math::max(config.queue_burst() - standing, 0.0),
+            1e-3,
+        )
+    }
+
+    /// Largest in-flight count at admission whose latency still shows the bare service time.
+    pub(super) fn uncontended_limit(&self) -> u32 {
+        let c = self.parallelism;
+        math::max(0.9 * c - 0.7, math::floor(c / 2.0) + 1.0) as u32
+    }
+
+    pub(super) const fn is_congested(&self) -> bool {
+        self.congested
+    }
+
+    pub(super) const fn capacity_rate(&self) -> f64 {
+        self.capacity_rate
+    }
+
+    /// Applies one tick's window. `now` and `dt_secs` are measured, never assumed.
+    pub(super) fn tick(&mut self, w: &Window, dt_secs: f64, now: Timestamp, config: &LawConfig) {
+        self.learn_latency(w, now, config);
+        let horizon = math::max(
+            math::max(
+                config.horizon_secs(),
+                HORIZON_SERVICE_TIMES * self.service_secs,
+            ),
+            config.horizon_samples() / math::max(self.present_rate, 1e-9),
+        );
+        let weight = 1.0 - math::exp(-dt_secs / horizon);
+        if dt_secs > 0.0 {
+            let rate = f64::from(w.successes) / dt_secs;
+            self.present_rate += weight * (rate - self.present_rate);
+        }
+        self.mean_in_flight += weight * (f64::from(w.in_flight) - self.mean_in_flight);
+
+        self.congested = self.recent_ln > self.service_ln + math::ln(1.0 + config.congestion());
+        if self.congested {
+            self.capacity_rate = self.present_rate;
+            self.restart_calm(now);
+        } else {
+            self.capacity_rate = math::max(self.capacity_rate, self.present_rate);
+            self.calm_minimum = math::min(self.calm_minimum, self.mean_in_flight);
+            let needed = math::max(CALM_SECS, CALM_SERVICE_TIMES * self.service_secs);
+            if now.secs_since(self.calm_since) >= needed {
+                self.parallelism = math::max(self.parallelism, self.calm_minimum);
+                self.restart_calm(now);
+            }
+        }
+        let queued = f64::from(u8::from(f64::from(w.in_flight) > self.free_zone()));
+        let settle = 1.0 - math::exp(-dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
+        self.standing += settle * (queued - self.standing);
+        self.relax_growth(now);
+    }
+
+    fn restart_calm(&mut self, now: Timestamp) {
+        self.calm_since = now;
+        self.calm_minimum = self.mean_in_flight;
+    }
+
+    fn learn_latency(&mut self, w: &Window, now: Timestamp, config: &LawConfig) {
+        let all = w.uncontended.plus(w.contended);
+        if let Some(mean_ln) = all.mean_ln() {
+            let weight = math::ewma_weight(config.horizon_samples(), f64::from(all.count));
+            self.recent_ln += weight * (mean_ln - self.recent_ln);
+        }
+        let (Some(mean), Some(mean_ln)) = (w.uncontended.mean(), w.uncontended.mean_ln()) else {
+            return;
+        };
+        let count = f64::from(w.uncontended.count);
+        let gap = now.secs_since(self.last_uncontended) / count;
+        let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
+        let per_sample = math::clamp(
+            1.0 - math::exp(-gap / memory),
+            SERVICE_WEIGHT.0,
+            SERVICE_WEIGHT.1,
+        );
+        // While there are few samples they are simply averaged.
+        self.samples = math::min(self.samples + count, 1e9);
+        let per_sample = math::max(per_sample, 1.0 / self.samples);
+        let weight = math::ewma_weight(1.0 / per_sample, count);
+        self.service_secs = math::max(
+            self.service_secs + weight * (mean - self.service_secs),
+            SHORTEST_SERVICE_SECS,
+        );
+        self.service_ln += weight * (mean_ln - self.service_ln);
+        // The only way down for C: Little's law on fresh uncontended samples.
+        let little = LITTLE_SLACK * self.capacity_rate * self.service_secs;
+        let step = weight * math::min(little - self.parallelism, 0.0);
+        self.parallelism = math::max(self.parallelism + step, 1.0);
+        self.last_uncontended = now;
+    }
+
+    pub(super) fn rebase(&mut self, now: Timestamp) {
+        for moment in [
+            &mut self.calm_since,
+            &mut self.grown_at,
+            &mut self.last_uncontended,
+        ] {
+            *moment = (*moment).min(now);
+        }
+    }
+
+    fn relax_growth(&mut self, now: Timestamp) {
+        let elapsed = now.secs_since(self.grown_at);
+        let keep = math::exp(-elapsed / (GROWTH_SERVICE_TIMES * self.service_secs));
+        self.growth = 1.0 + (self.growth - 1.0) * keep;
+        self.grown_at = now;
+    }
+
+    /// Tries a larger free zone: slow start into capacity nobody has seen yet. A trial fades
+    /// within ten service times; only a calm interval makes it permanent, through C.
+    pub(super) fn grow(
+        &mut self,
+        last_done: Timestamp,
+        last_growth: &mut Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let twice = 2.0 * self.service_secs;
+        let allowed = !self.congested
+            && now.secs_since(last_done) < twice
+            && now.secs_since(*last_growth) >= twice;
+        if allowed {
+            self.relax_growth(now);
+            self.growth = math::min(GROWTH_MAX, GROWTH_STEP * self.growth);
+            *last_growth = now;
+        }
+        allowed
+    }
+}

@@ -1,0 +1,257 @@
+//! Learning a service from nothing: the guarded start and the exhale.
+//!
+//! A route that knows nothing must neither admit everything (a cold start inside an overload
+//! would measure only the overload) nor refuse what a healthy service could do. It starts with a
+//! small in-flight limit that grows by one per success while latency stays calm. If that limit
+//! ever bound, the samples were taken under load, so the route *exhales*: it lets the service
+//! drain and measures the service time on what it admits then.
+
+use super::LawConfig;
+use super::window::Latencies;
+use crate::math;
+use crate::time::Timestamp;
+
+/// Requests whose mean latency is the yardstick for calm: the first ten admitted.
+pub(super) const YARDSTICK_REQUESTS: u32 = 10;
+/// How many of them must have returned before the yardstick is known.
+const YARDSTICK_KNOWN: u32 = 8;
+/// Log-latency above the yardstick that ends calm (`e^0.5`, some 65 % slower).
+const CALM_MARGIN: f64 = 0.5;
+/// Samples the calm average looks back over.
+const CALM_SAMPLES: f64 = 16.0;
+/// Fewest successes that end the start.
+const ENOUGH_SUCCESSES: u32 = 30;
+/// The start lasts this many yardstick latencies, within the bounds below.
+const START_LATENCIES: f64 = 20.0;
+const START_SECS: (f64, f64) = (1.0, 10.0);
+/// Latencies are kept apart by the octave of the in-flight count they were admitted at.
+const OCTAVES: usize = 6;
+/// The share of samples, from the least loaded up, that measures the service time.
+const LEAST_LOADED_SHARE: f64 = 0.1;
+
+/// What a phase hands on when it ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Learned {
+    /// Service time, mean (s) and mean logarithm (ln s).
+    pub(super) service_secs: f64,
+    pub(super) service_ln: f64,
+    /// Successes per second.
+    pub(super) throughput: f64,
+    /// Mean in-flight count.
+    pub(super) mean_in_flight: f64,
+    /// Whether the start limit refused anybody.
+    pub(super) limit_bound: bool,
+    /// Samples behind the service time.
+    pub(super) samples: u32,
+}
+
+/// The guarded start of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Startup {
+    limit: f64,
+    limit_bound: bool,
+    first_at: Option<Timestamp>,
+    yardstick: Latencies,
+    recent_ln: f64,
+    successes: u32,
+    in_flight_secs: f64,
+    octaves: [Latencies; OCTAVES],
+}
+
+impl Startup {
+    pub(super) fn new(config: &LawConfig) -> Self {
+        Self {
+            limit: config.start_limit(),
+            limit_bound: false,
+            first_at: None,
+            yardstick: Latencies::default(),
+            recent_ln: 0.0,
+            successes: 0,
+            in_flight_secs: 0.0,
+            octaves: [Latencies::default(); OCTAVES],
+        }
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        // At least one request must pass or nothing is ever learned.
+        math::max(self.limit, 1.0) as u32
+    }
+
+    pub(super) fn yardstick_secs(&self) -> Option<f64> {
+        self.yardstick.mean()
+    }
+
+    pub(super) fn yardstick_count(&self) -> u32 {
+        self.yardstick.count
+    }
+
+    pub(super) fn recent_ln(&self) -> f64 {
+        self.recent_ln
+    }
+
+    /// One success, admitted at `in_flight` (itself included).
+    pub(super) fn sample(&mut self, secs: f64, ln: f64, in_flight: u32, marked: bool) {
+        if marked {
+            self.yardstick.add(secs, ln);
+        }
+        let octave = (in_flight.max(1).ilog2() as usize).min(OCTAVES - 1);
+        if let Some(bucket) = self.octaves.get_mut(octave) {
+            bucket.add(secs, ln);
+        }
+        self.count(1, ln);
+    }
+
+    /// Successes of which only the sums are known: the sampler was busy at that moment.
+    pub(super) fn samples(&mut self, sums: &Latencies) {
+        if let Some(mean_ln) = sums.mean_ln() {
+            self.count(sums.count, mean_ln);
+        }
+    }
+
+    fn count(&mut self, count: u32, ln: f64) {
+        let weight = if self.successes == 0 {
+            1.0
+        } else {
+            math::ewma_weight(CALM_SAMPLES, f64::from(count))
+        };
+        self.recent_ln += weight * (ln - self.recent_ln);
+        self.successes = self.successes.saturating_add(count);
+        if self.is_calm() {
+            self.limit += f64::from(count);
+        }
+    }
+
+    fn is_calm(&self) -> bool {
+        self.yardstick.count < YARDSTICK_KNOWN
+            || self
+                .yardstick
+                .mean_ln()
+                .is_some_and(|ln| self.recent_ln <= ln + CALM_MARGIN)
+    }
+
+    /// Moves time on; `Some` when the start is over.
+    pub(super) fn tick(
+        &mut self,
+        in_flight: u32,
+        refused: bool,
+        dt_secs: f64,
+        now: Timestamp,
+    ) -> Option<Learned> {
+        let first_at = *self.first_at.get_or_insert(now);
+        self.limit_bound |= refused;
+        self.in_flight_secs += f64::from(in_flight) * dt_secs;
+        let elapsed = now.secs_since(first_at);
+        let known = self.yardstick.count >= YARDSTICK_KNOWN;
+        let long_enough = self.yardstick.mean().is_some_and(|mean| {
+            elapsed >= math::clamp(START_LATENCIES * mean, START_SECS.0, START_SECS.1)
+        });
+        let done = known && self.successes >= ENOUGH_SUCCESSES && long_enough;
+        let disturbed = known && self.limit_bound && !self.is_calm();
+        if (done || disturbed) && elapsed > 0.0 {
+            self.learned(elapsed)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn rebase(&mut self, now: Timestamp) {
+        self.first_at = self.first_at.map(|at| at.min(now));
+    }
+
+    fn learned(&self, elapsed: f64) -> Option<Learned> {
+        let wanted = math::max(f64::from(self.successes) * LEAST_LOADED_SHARE, 1.0);
+        let mut least_loaded = Latencies::default();
+        for octave in &self.octaves {
+            if f64::from(least_loaded.count) >= wanted {
+                break;
+            }
+            least_loaded = least_loaded.plus(*octave);
+        }
+        Some(Learned {
+            service_secs: least_loaded.mean()?,
+            service_ln: least_loaded.mean_ln()?,
+            throughput: f64::from(self.successes) / elapsed,
+            mean_in_flight: self.in_flight_secs / elapsed,
+            limit_bound: self.limit_bound,
+            samples: least_loaded.count,
+        })
+    }
+}
+
+/// The exhale: a few requests measured on a drained service.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Exhale {
+    limit: u32,
+    since: Timestamp,
+    patience_secs: f64,
+    marked: Latencies,
+    sum_ln_squared: f64,
+    before: Learned,
+}
+
+impl Exhale {
+    /// Starts after `before` was learned under load; `recent_ln` is the present log-latency.
+    pub(super) fn new(before: Learned, recent_ln: f64, now: Timestamp) -> Self {
+        let parallelism = math::max(before.throughput * before.service_secs, 1.0);
+        let limit = math::max((parallelism / 2.0) as u32 as f64, 1.0);
+        let patience = 4.0 * math::exp(recent_ln) + 80.0 * before.service_secs / limit;
+        Self {
+            limit: limit as u32,
+            since: now,
+            patience_secs: patience,
+            marked: Latencies::default(),
+            sum_ln_squared: 0.0,
+            before,
+        }
+    }
+
+    pub(super) const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(super) fn sample(&mut self, secs: f64, ln: f64) {
+        self.marked.add(secs, ln);
+        self.sum_ln_squared += ln * ln;
+    }
+
+    /// `Some` when every marked request is back, or time is up. It must wait for *all* of them:
+    /// the first to return are the short ones.
+    pub(super) fn tick(
+        &self,
+        marked_done: u32,
+        now: Timestamp,
+        config: &LawConfig,
+    ) -> Option<Learned> {
+        let all_back = f64::from(marked_done) >= config.exhale_samples();
+        (all_back || now.secs_since(self.since) >= self.patience_secs).then(|| self.learned())
+    }
+
+    pub(super) fn rebase(&mut self, now: Timestamp) {
+        self.since = self.since.min(now);
+    }
+
+    fn learned(&self) -> Learned {
+        let mut result = self.before;
+        let (Some(mean), Some(mean_ln)) = (self.marked.mean(), self.marked.mean_ln()) else {
+            return result;
+        };
+        let count = f64::from(self.marked.count);
+        let variance = math::max(self.sum_ln_squared / count - mean_ln * mean_ln, 0.0);
+        let doubt = math::max(0.2, 2.0 * math::sqrt(variance / count));
+        let weight = if (mean_ln - result.service_ln).abs() > doubt {
+            1.0
+        } else {
+            count / (count + 64.0)
+        };
+        result.samples = if weight < 1.0 {
+            result.samples.saturating_add(self.marked.count)
+        } else {
+            self.marked.count
+        };
+        result.service_secs += weight * (mean - result.service_secs);
+        result.service_ln += weight * (mean_ln - result.service_ln);
+        let parallelism = result.throughput * result.service_secs;
+        result.mean_in_flight = math::min(result.mean_in_flight, parallelism);
+        result
+    }
+}

@@ -1,0 +1,830 @@
+//! One route's state as the request path sees it.
+//!
+//! Arrivals and completions touch a few atomics. The learned state sits behind a mutex that is
+//! only ever *tried*: whoever passes a tick deadline and gets it computes the next state on its
+//! own thread, everybody else goes on with the published one. Nobody waits.
+//!
+//! All atomics are relaxed. Each word is meaningful by itself, and a reader that sees one word of
+//! the new state beside another of the old decides as if the tick had come a moment earlier or
+//! later; no decision rests on an order between words. `tests/loom.rs` explores this.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{PoisonError, TryLockError};
+
+use atrion_core::law::{
+    BreakerMode, Element, Gate, Latencies, LawConfig, Sample, Window, ground_after,
+};
+use atrion_core::math;
+use atrion_core::time::Timestamp;
+
+use crate::counter::{LogSum, Probes, Reading, Traffic};
+use crate::shed::{Parts, Reason};
+use crate::shim::{AtomicU32, AtomicU64, Mutex};
+
+/// What a cell needs from outside: time, numbers, chance, and somebody to tell.
+pub(crate) trait Env {
+    fn now(&self) -> Timestamp;
+    fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R;
+    /// Uniform in `[0, 1)`.
+    fn draw(&self) -> f64;
+    /// The breaker of `cell` changed its mode.
+    fn mode_changed(&self, cell: &Cell, mode: BreakerMode, now: Timestamp);
+}
+
+/// A latency measured by nobody: most requests of a very busy route are only counted.
+const UNMEASURED: Timestamp = Timestamp::MAX;
+/// A deadline further away than this was set before the clock stepped back.
+const FARTHEST_TICK_NANOS: u64 = 2_000_000_000;
+/// Measured requests per tick that are plenty for every average of the law.
+const PLENTY_PER_TICK: f64 = 256.0;
+/// At most one request in 2^6 is measured, so that a sudden silence is still noticed.
+const SPARSEST_SAMPLING: u32 = 6;
+/// Longest latency the sums can hold 2^24 of, some 18 minutes; longer ones count as this.
+const LONGEST_NANOS: u64 = 1 << 40;
+
+const OPEN: u64 = 1;
+const WALL: u64 = 1 << 1;
+const EXACT: u64 = 1 << 2;
+const SHADOW: u64 = 1 << 3;
+const FORCED_OPEN: u64 = 1 << 4;
+const FORCED_CLOSED: u64 = 1 << 5;
+const CONGESTED: u64 = 1 << 6;
+const SAMPLING_SHIFT: u32 = 8;
+const UNCONTENDED_SHIFT: u32 = 32;
+
+/// What a request was admitted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    /// One of the samples a start-up or exhale waits for.
+    Marked,
+    /// Looks whether an open route has healed.
+    Probe,
+    /// Looks whether a route whose requests never return still works.
+    Scout,
+}
+
+/// What an admitted request carries until it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    start: Timestamp,
+    in_flight: u32,
+    kind: Kind,
+}
+
+/// A manual override of the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Force {
+    /// Refuse everything, as an open circuit does.
+    Open,
+    /// Admit everything, as a closed circuit does.
+    Closed,
+}
+
+/// A refusal before it is dressed as a [`Shed`](crate::Shed).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) parts: Parts,
+    /// Seconds until this voltage is expected to pass; not jittered, not bounded.
+    pub(crate) wait_secs: f64,
+}
+
+/// The part of the state that only the holder of the lock changes.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) element: Element,
+    /// Ohms that reported telemetry adds.
+    pub(crate) stress_ohms: f64,
+    /// Ohms that other nodes' scars add.
+    pub(crate) cluster_ohms: f64,
+    completed: u32,
+    lost: u32,
+    scout_sent_at: Option<u32>,
+    pub(crate) shadow: bool,
+    pub(crate) force: Option<(Force, Timestamp)>,
+}
+
+/// Counters that only grow; wrapping is theirs to the reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests that ended with a result, modulo 2^32.
+    pub completed: u32,
+    /// Requests refused, modulo 2^32.
+    pub shed: u32,
+    /// Requests a shadowed route admitted though it would have refused them, modulo 2^32.
+    pub shadow_shed: u32,
+    /// Requests that were dropped without a result, modulo 2^32.
+    pub cancelled: u32,
+    /// Requests in flight now.
+    pub in_flight: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cell {
+    traffic: Traffic,
+    /// Calm limit (upper half) and floor in ohms (f32, lower half): all that a calm arrival reads.
+    fast: AtomicU64,
+    /// Free zone (f32, upper) and queue (f32, lower), in requests.
+    slow: AtomicU64,
+    /// Flags, sampling shift, and the uncontended limit in the upper half.
+    control: AtomicU64,
+    next_tick: AtomicU64,
+    last_tick: AtomicU64,
+    uncontended: LogSum,
+    uncontended_nanos: AtomicU64,
+    contended: LogSum,
+    last_done: AtomicU64,
+    next_growth: AtomicU64,
+    next_probe: AtomicU64,
+    /// Failures of requests admitted before this are old news.
+    news_since: AtomicU64,
+    scar: AtomicU32,
+    cluster: AtomicU32,
+    stress: AtomicU32,
+    rate: AtomicU32,
+    ground: AtomicU32,
+    errors: AtomicU32,
+    refused: AtomicU32,
+    marks: AtomicU32,
+    marked_done: AtomicU32,
+    lost: AtomicU32,
+    probes: Probes,
+    shed: AtomicU32,
+    shadow_shed: AtomicU32,
+    cancelled: AtomicU32,
+    inner: Mutex<Inner>,
+}
+
+fn load_f32(a: &AtomicU32) -> f64 {
+    f64::from(f32::from_bits(a.load(Relaxed)))
+}
+
+fn store_f32(a: &AtomicU32, value: f64) {
+    a.store((value as f32).to_bits(), Relaxed);
+}
+
+const fn pack(upper: u32, lower: u32) -> u64 {
+    (upper as u64) << 32 | lower as u64
+}
+
+const fn upper(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+const fn lower(word: u64) -> u32 {
+    word as u32
+}
+
+impl Cell {
+    pub(crate) fn new(shadow: bool, now: Timestamp, law: &LawConfig) -> Self {
+        let element = Element::new(now, law);
+        let inner = Inner {
+            element,
+            stress_ohms: 0.0,
+            cluster_ohms: 0.0,
+            completed: 0,
+            lost: 0,
+            scout_sent_at: None,
+            shadow,
+            force: None,
+        };
+        let mut cell = Self {
+            traffic: Traffic::default(),
+            fast: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            control: AtomicU64::new(0),
+            next_tick: AtomicU64::new(0),
+            last_tick: AtomicU64::new(now.as_nanos()),
+            uncontended: LogSum::default(),
+            uncontended_nanos: AtomicU64::new(0),
+            contended: LogSum::default(),
+            last_done: AtomicU64::new(now.as_nanos()),
+            next_growth: AtomicU64::new(0),
+            next_probe: AtomicU64::new(0),
+            news_since: AtomicU64::new(0),
+            scar: AtomicU32::new(0),
+            cluster: AtomicU32::new(0),
+            stress: AtomicU32::new(0),
+            rate: AtomicU32::new(0),
+            ground: AtomicU32::new(0),
+            errors: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
+            marks: AtomicU32::new(Element::FIRST_MARKS),
+            marked_done: AtomicU32::new(0),
+            lost: AtomicU32::new(0),
+            probes: Probes::default(),
+            shed: AtomicU32::new(0),
+            shadow_shed: AtomicU32::new(0),
+            cancelled: AtomicU32::new(0),
+            inner: Mutex::new(inner),
+        };
+        cell.publish_first(now, law);
+        cell
+    }
+
+    fn publish_first(&mut self, now: Timestamp, law: &LawConfig) {
+        // The lock is free: nobody else has seen this cell.
+        if let Ok(inner) = self.inner.try_lock() {
+            self.publish(&inner, 0, now, law);
+        }
+    }
+
+    // ---- arrival ------------------------------------------------------------------------
+
+    /// The decision for a request of `volts`.
+    #[inline]
+    pub(crate) fn admit<E: Env>(&self, volts: f64, env: &E) -> Result<Ticket, Refusal> {
+        let fast = self.fast.load(Relaxed);
+        let calm_limit = upper(fast);
+        if self.traffic.read().in_flight() < calm_limit
+            && volts > f64::from(f32::from_bits(lower(fast)))
+        {
+            let before = self.traffic.enter();
+            let in_flight = before.in_flight().wrapping_add(1);
+            if in_flight <= calm_limit {
+                let control = self.control.load(Relaxed);
+                let sparse = (1u32 << ((control >> SAMPLING_SHIFT) as u32 & 7)) - 1;
+                if before.admitted() & sparse != 0 {
+                    return Ok(Ticket {
+                        start: UNMEASURED,
+                        in_flight,
+                        kind: Kind::Plain,
+                    });
+                }
+                let now = env.now();
+                self.note_ground(volts);
+                if self.is_due(now) {
+                    self.tick(now, env);
+                }
+                return Ok(Ticket {
+                    start: now,
+                    in_flight,
+                    kind: Kind::Plain,
+                });
+            }
+            // Others entered since the first look: the slow path compares again.
+            self.traffic.leave();
+        }
+        self.admit_slow(volts, env)
+    }
+
+    #[cold]
+    fn admit_slow<E: Env>(&self, volts: f64, env: &E) -> Result<Ticket, Refusal> {
+        let now = env.now();
+        if self.is_due(now) {
+            self.tick(now, env);
+        }
+        self.note_ground(volts);
+        let control = self.control.load(Relaxed);
+        let verdict = if control & FORCED_CLOSED != 0 {
+            Ok(self.enter(now, Kind::Plain))
+        } else if control & FORCED_OPEN != 0 {
+            Err(self.refusal(Reason::ForcedOpen, volts, now, env))
+        } else if control & OPEN != 0 {
+            self.arrive_open(volts, now, env)
+        } else {
+            self.arrive(control, volts, now, env)
+        };
+        if verdict.is_err() {
+            if control & SHADOW != 0 {
+                self.shadow_shed.fetch_add(1, Relaxed);
+                return Ok(self.enter(now, Kind::Plain));
+            }
+            self.shed.fetch_add(1, Relaxed);
+        }
+        verdict
+    }
+
+    fn enter(&self, now: Timestamp, kind: Kind) -> Ticket {
+        let before = self.traffic.enter();
+        Ticket {
+            start: now,
+            in_flight: self.present(before).saturating_add(1),
+            kind,
+        }
+    }
+
+    /// Requests in flight that are believed to be alive.
+    fn present(&self, reading: Reading) -> u32 {
+        reading.in_flight().saturating_sub(self.lost.load(Relaxed))
+    }
+
+    fn arrive<E: Env>(
+        &self,
+        control: u64,
+        volts: f64,
+        now: Timestamp,
+        env: &E,
+    ) -> Result<Ticket, Refusal> {
+        let gate = self.gate(control);
+        let ground = self.ground();
+        let number = self.present(self.traffic.read()).saturating_add(1);
+        let current = gate.current(number);
+        if current > 0.0 && control & (WALL | CONGESTED) == 0 {
+            self.try_grow(current, now, env);
+        }
+        if volts > gate.resistance(number, ground) {
+            let ticket = self.enter(now, self.take_mark(&gate));
+            if ticket.in_flight <= number || volts > gate.resistance(ticket.in_flight, ground) {
+                return Ok(ticket);
+            }
+            self.traffic.leave();
+            if ticket.kind == Kind::Marked {
+                self.marks.fetch_add(1, Relaxed);
+            }
+        }
+        if volts <= gate.floor_ohms {
+            return Err(self.refusal(Reason::Scarred, volts, now, env));
+        }
+        self.refused.store(1, Relaxed);
+        if self.try_scout(now, env) {
+            return Ok(self.enter(now, Kind::Scout));
+        }
+        Err(self.refusal(Reason::Saturated, volts, now, env))
+    }
+
+    fn arrive_open<E: Env>(&self, volts: f64, now: Timestamp, env: &E) -> Result<Ticket, Refusal> {
+        if now.as_nanos() >= self.next_probe.load(Relaxed) {
+            if let Some(mut inner) = self.try_inner() {
+                // Results of earlier probes may still wait to be counted.
+                self.tick_locked(&mut inner, now, env);
+                if env.with_law(|law| inner.element.breaker_mut().try_probe(now, law)) {
+                    drop(inner);
+                    return Ok(self.enter(now, Kind::Probe));
+                }
+            }
+        }
+        Err(self.refusal(Reason::BreakerOpen, volts, now, env))
+    }
+
+    fn take_mark(&self, gate: &Gate) -> Kind {
+        let taken = gate.exact
+            && self
+                .marks
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+                .is_ok();
+        if taken { Kind::Marked } else { Kind::Plain }
+    }
+
+    /// Slow start into capacity nobody has seen yet.
+    fn try_grow<E: Env>(&self, current: f64, now: Timestamp, env: &E) {
+        if now.as_nanos() < self.next_growth.load(Relaxed) {
+            return;
+        }
+        let Some(mut inner) = self.try_inner() else {
+            return;
+        };
+        let last_done = Timestamp::from_nanos(self.last_done.load(Relaxed));
+        if inner.element.grow(current, last_done, now) {
+            let wait = 2.0 * inner.element.service_secs().unwrap_or(0.0);
+            self.next_growth
+                .store(now.add_secs(wait).as_nanos(), Relaxed);
+            env.with_law(|law| self.publish_gate(&inner, law));
+        }
+    }
+
+    /// Requests are in flight, none has come back for long, and everybody is refused because of
+    /// them: they may be leaked permits. One more may look, so that no leak closes a route for
+    /// ever.
+    fn try_scout<E: Env>(&self, now: Timestamp, env: &E) -> bool {
+        const SHORTEST_STALL_SECS: f64 = 1.0;
+        let last_done = Timestamp::from_nanos(self.last_done.load(Relaxed));
+        let silence = now.secs_since(last_done);
+        if silence < SHORTEST_STALL_SECS {
+            return false;
+        }
+        let Some(mut inner) = self.try_inner() else {
+            return false;
+        };
+        if silence < inner.element.stalled_after_secs() {
+            return false;
+        }
+        let _ = env;
+        inner.scout_sent_at = Some(self.traffic.read().completed());
+        // The next scout waits as long again.
+        self.last_done.store(now.as_nanos(), Relaxed);
+        true
+    }
+
+    // ---- end ----------------------------------------------------------------------------
+
+    /// The request ended well.
+    #[inline]
+    pub(crate) fn succeed<E: Env>(&self, ticket: Ticket, env: &E) {
+        if ticket.start == UNMEASURED {
+            self.traffic.complete();
+            return;
+        }
+        let now = env.now();
+        let nanos = now.nanos_since(ticket.start).min(LONGEST_NANOS);
+        let control = self.control.load(Relaxed);
+        self.traffic.complete();
+        self.last_done.store(now.as_nanos(), Relaxed);
+        if ticket.kind != Kind::Plain || control & (EXACT | OPEN) != 0 {
+            return self.succeed_slow(ticket, nanos, now, env);
+        }
+        self.add_latency(ticket.in_flight <= upper(control), nanos);
+        if self.is_due(now) {
+            self.tick(now, env);
+        }
+    }
+
+    #[inline]
+    fn add_latency(&self, uncontended: bool, nanos: u64) {
+        if uncontended {
+            self.uncontended.add(nanos);
+            self.uncontended_nanos.fetch_add(nanos, Relaxed);
+        } else {
+            self.contended.add(nanos);
+        }
+    }
+
+    #[cold]
+    fn succeed_slow<E: Env>(&self, ticket: Ticket, nanos: u64, now: Timestamp, env: &E) {
+        let marked = ticket.kind == Kind::Marked;
+        if marked {
+            self.marked_done.fetch_add(1, Relaxed);
+        }
+        if ticket.kind == Kind::Probe {
+            self.probes.ok();
+            return self.tick(now, env);
+        }
+        let Some(mut inner) = self.try_inner() else {
+            return self.add_latency(true, nanos);
+        };
+        if ticket.kind == Kind::Scout {
+            self.scout_returned(&mut inner);
+        }
+        let one = Latencies::from_codes(1, u64::from(math::log2_fixed(nanos)), nanos);
+        inner.element.sample(&Sample {
+            secs: one.sum_secs,
+            ln: one.sum_ln,
+            in_flight: ticket.in_flight,
+            marked,
+        });
+        self.tick_locked(&mut inner, now, env);
+    }
+
+    /// A scout came back. If nothing else did since it was sent, whatever is still in flight is
+    /// taken for lost: the service works, so their results are not coming.
+    fn scout_returned(&self, inner: &mut Inner) {
+        let reading = self.traffic.read();
+        if inner.scout_sent_at.take() == Some(reading.completed().wrapping_sub(1)) {
+            inner.lost = reading.in_flight();
+            self.lost.store(inner.lost, Relaxed);
+        }
+    }
+
+    /// The request failed.
+    #[cold]
+    pub(crate) fn fail<E: Env>(&self, ticket: Ticket, env: &E) {
+        let now = env.now();
+        if ticket.kind == Kind::Marked {
+            self.marked_done.fetch_add(1, Relaxed);
+        }
+        if ticket.kind == Kind::Probe {
+            self.traffic.complete();
+            self.probes.failed();
+            return self.tick(now, env);
+        }
+        if ticket.start.as_nanos() < self.news_since.load(Relaxed) {
+            // Sent before the breaker last closed: it tells of the outage, not of the recovery.
+            return self.traffic.leave();
+        }
+        self.traffic.complete();
+        self.errors.fetch_add(1, Relaxed);
+        self.last_done.store(now.as_nanos(), Relaxed);
+        if self.is_due(now) || self.control.load(Relaxed) & EXACT != 0 {
+            self.tick(now, env);
+        }
+    }
+
+    /// The request was given up; nothing is learned from it.
+    pub(crate) fn cancel(&self, ticket: Ticket) {
+        self.traffic.leave();
+        self.cancelled.fetch_add(1, Relaxed);
+        match ticket.kind {
+            Kind::Marked => {
+                self.marked_done.fetch_add(1, Relaxed);
+            }
+            Kind::Probe => self.probes.cancelled(),
+            Kind::Plain | Kind::Scout => {}
+        }
+    }
+
+    // ---- tick ---------------------------------------------------------------------------
+
+    #[inline]
+    fn is_due(&self, now: Timestamp) -> bool {
+        // Zero or "negative" distances wrap to huge ones, as do deadlines from before a step back.
+        let ahead = self.next_tick.load(Relaxed).wrapping_sub(now.as_nanos());
+        ahead.wrapping_sub(1) >= FARTHEST_TICK_NANOS
+    }
+
+    fn try_inner(&self) -> Option<Guard<'_>> {
+        match self.inner.try_lock() {
+            Ok(guard) => Some(guard),
+            // Nothing under the lock can panic; if something did all the same, the state is
+            // still a valid state, only an older one.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The state, waiting for a tick on another thread to finish. Not for the request path.
+    pub(crate) fn inner(&self) -> Guard<'_> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the state up to date unless another thread is doing so.
+    #[cold]
+    pub(crate) fn tick<E: Env>(&self, now: Timestamp, env: &E) {
+        if let Some(mut inner) = self.try_inner() {
+            self.tick_locked(&mut inner, now, env);
+        }
+    }
+
+    pub(crate) fn tick_locked<E: Env>(&self, inner: &mut Inner, now: Timestamp, env: &E) {
+        let reading = self.traffic.read();
+        let completed = reading.completed().wrapping_sub(inner.completed);
+        inner.completed = reading.completed();
+        let dt_secs = now.secs_since(inner.element.last_tick());
+        let probes = self.probes.take();
+        let errors = self.errors.swap(0, Relaxed);
+        inner.lost = inner.lost.min(reading.in_flight());
+        self.lost.store(inner.lost, Relaxed);
+        let exact = self.control.load(Relaxed) & EXACT != 0;
+        let nanos = self.uncontended_nanos.swap(0, Relaxed);
+        let window = Window {
+            in_flight: self.present(reading),
+            successes: completed
+                .saturating_sub(errors)
+                .saturating_sub(probes.ok)
+                .saturating_sub(probes.failed),
+            errors,
+            uncontended: self.uncontended.take_latencies(nanos),
+            contended: self.contended.take_latencies(0),
+            marked_done: self.marked_done.swap(0, Relaxed),
+            probes_ok: probes.ok,
+            probes_failed: probes.failed,
+            probes_cancelled: probes.cancelled,
+        };
+        let refused = self.refused.swap(0, Relaxed) != 0;
+        let draw = env.draw();
+        let report = env.with_law(|law| {
+            let report = inner.element.tick(&window, refused, now, draw, law);
+            let sampling = if exact {
+                0
+            } else {
+                sampling_shift(completed, dt_secs, law)
+            };
+            if report.phase_changed {
+                self.marks.store(0, Relaxed);
+            }
+            self.marks.fetch_add(report.marks, Relaxed);
+            if report.mode == Some(BreakerMode::Closed) {
+                self.news_since.store(now.as_nanos(), Relaxed);
+            }
+            if inner.force.is_some_and(|(_, until)| now >= until) {
+                inner.force = None;
+            }
+            self.publish(inner, sampling, now, law);
+            report
+        });
+        if let Some(mode) = report.mode {
+            env.mode_changed(self, mode, now);
+        }
+    }
+
+    /// Publishes the whole state.
+    pub(crate) fn publish(&self, inner: &Inner, sampling: u32, now: Timestamp, law: &LawConfig) {
+        let gate = self.publish_gate(inner, law);
+        let element = &inner.element;
+        let mut control = u64::from(sampling) << SAMPLING_SHIFT
+            | u64::from(gate.uncontended) << UNCONTENDED_SHIFT;
+        let flags = [
+            (gate.open, OPEN),
+            (gate.wall, WALL),
+            (gate.exact, EXACT),
+            (inner.shadow, SHADOW),
+            (inner.is_forced(Force::Open), FORCED_OPEN),
+            (inner.is_forced(Force::Closed), FORCED_CLOSED),
+            (element.is_congested(), CONGESTED),
+        ];
+        for (set, flag) in flags {
+            if set {
+                control |= flag;
+            }
+        }
+        self.control.store(control, Relaxed);
+        store_f32(&self.rate, element.capacity_rate().unwrap_or(0.0));
+        self.next_probe
+            .store(element.breaker().next_probe().as_nanos(), Relaxed);
+        self.last_tick.store(now.as_nanos(), Relaxed);
+        self.next_tick
+            .store(now.add_secs(law.tick_secs()).as_nanos(), Relaxed);
+    }
+
+    fn publish_gate(&self, inner: &Inner, law: &LawConfig) -> Gate {
+        let gate = inner
+            .element
+            .gate(inner.stress_ohms + inner.cluster_ohms, law);
+        let fast_lane = !(gate.wall || gate.open || inner.force.is_some());
+        let calm_limit = if fast_lane { gate.calm_limit() } else { 0 };
+        self.slow.store(
+            pack(
+                (gate.free_zone as f32).to_bits(),
+                (gate.queue as f32).to_bits(),
+            ),
+            Relaxed,
+        );
+        self.fast.store(
+            pack(calm_limit, (gate.floor_ohms as f32).to_bits()),
+            Relaxed,
+        );
+        store_f32(&self.scar, inner.element.breaker().scar());
+        store_f32(&self.cluster, inner.cluster_ohms);
+        store_f32(&self.stress, inner.stress_ohms);
+        gate
+    }
+
+    // ---- reading ------------------------------------------------------------------------
+
+    fn gate(&self, control: u64) -> Gate {
+        let slow = self.slow.load(Relaxed);
+        Gate {
+            floor_ohms: f64::from(f32::from_bits(lower(self.fast.load(Relaxed)))),
+            free_zone: f64::from(f32::from_bits(upper(slow))),
+            queue: f64::from(f32::from_bits(lower(slow))),
+            wall: control & WALL != 0,
+            open: control & OPEN != 0,
+            exact: control & EXACT != 0,
+            uncontended: upper(control),
+        }
+    }
+
+    fn ground(&self) -> f64 {
+        load_f32(&self.ground)
+    }
+
+    /// The traffic's mean voltage. Two threads may overwrite each other's step; a mean over
+    /// hundreds of arrivals does not notice.
+    #[inline]
+    fn note_ground(&self, volts: f64) {
+        let ground = self.ground();
+        let next = if ground > 0.0 {
+            ground_after(ground, volts)
+        } else {
+            volts
+        };
+        store_f32(&self.ground, next);
+    }
+
+    /// The parts of the resistance that arrival number `n + 1` meets now.
+    fn parts(&self, gate: &Gate) -> Parts {
+        let number = self.present(self.traffic.read()).saturating_add(1);
+        let (scar, cluster_scar, reported) = (
+            load_f32(&self.scar),
+            load_f32(&self.cluster),
+            load_f32(&self.stress),
+        );
+        Parts {
+            base: math::max(gate.floor_ohms - scar - cluster_scar - reported, 0.0),
+            saturation: gate.saturation_ohms(number, self.ground()),
+            scar,
+            cluster_scar,
+            reported,
+        }
+    }
+
+    fn refusal<E: Env>(&self, reason: Reason, volts: f64, now: Timestamp, env: &E) -> Refusal {
+        let gate = self.gate(self.control.load(Relaxed));
+        let parts = self.parts(&gate);
+        let wait_secs = match reason {
+            Reason::Saturated => {
+                let number = self.present(self.traffic.read()).saturating_add(1);
+                let excess = f64::from(number) - gate.limit(volts, self.ground());
+                let rate = load_f32(&self.rate);
+                if rate > 0.0 {
+                    math::max(excess, 1.0) / rate
+                } else {
+                    0.1
+                }
+            }
+            Reason::Scarred => {
+                // Heals as exp(-λt) until base + scar·exp(-λt) is below the voltage.
+                let healable = parts.scar + parts.cluster_scar;
+                let spare = volts - parts.base - parts.reported;
+                if spare > 0.0 {
+                    let healing = env.with_law(LawConfig::healing_per_sec);
+                    math::ln(math::max(healable / spare, 1.0)) / healing
+                } else {
+                    f64::MAX
+                }
+            }
+            Reason::BreakerOpen => {
+                let next_probe = Timestamp::from_nanos(self.next_probe.load(Relaxed));
+                math::max(
+                    next_probe.secs_since(now),
+                    env.with_law(LawConfig::probe_secs),
+                )
+            }
+            Reason::ForcedOpen => {
+                let until = self
+                    .try_inner()
+                    .and_then(|inner| inner.force)
+                    .map(|(_, until)| until);
+                until.map_or(1.0, |until| until.secs_since(now))
+            }
+        };
+        Refusal {
+            reason,
+            parts,
+            wait_secs,
+        }
+    }
+
+    /// What [`admit`](Self::admit) would say now, changing nothing.
+    pub(crate) fn peek<E: Env>(&self, volts: f64, env: &E) -> (Parts, Option<Refusal>) {
+        let now = env.now();
+        let control = self.control.load(Relaxed);
+        let gate = self.gate(control);
+        let parts = self.parts(&gate);
+        let reason = if control & FORCED_CLOSED != 0 {
+            None
+        } else if control & FORCED_OPEN != 0 {
+            Some(Reason::ForcedOpen)
+        } else if control & OPEN != 0 {
+            Some(Reason::BreakerOpen)
+        } else if volts > parts.total() {
+            None
+        } else if volts <= gate.floor_ohms {
+            Some(Reason::Scarred)
+        } else {
+            Some(Reason::Saturated)
+        };
+        (
+            parts,
+            reason.map(|reason| self.refusal(reason, volts, now, env)),
+        )
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let reading = self.traffic.read();
+        Counts {
+            completed: reading.completed(),
+            shed: self.shed.load(Relaxed),
+            shadow_shed: self.shadow_shed.load(Relaxed),
+            cancelled: self.cancelled.load(Relaxed),
+            in_flight: reading.in_flight(),
+        }
+    }
+
+    /// About when the state was last brought up to date.
+    pub(crate) fn last_tick(&self) -> Timestamp {
+        Timestamp::from_nanos(self.last_tick.load(Relaxed))
+    }
+
+    /// Forgets everything learned and remembered; requests in flight stay counted.
+    pub(crate) fn reset(&self, now: Timestamp, law: &LawConfig) {
+        let mut inner = self.inner();
+        inner.element = Element::new(now, law);
+        inner.stress_ohms = 0.0;
+        inner.cluster_ohms = 0.0;
+        inner.force = None;
+        inner.scout_sent_at = None;
+        self.marks.store(Element::FIRST_MARKS, Relaxed);
+        self.publish(&inner, 0, now, law);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.control.load(Relaxed) & OPEN != 0
+    }
+}
+
+#[cfg(loom)]
+pub(crate) type Guard<'a> = loom::sync::MutexGuard<'a, Inner>;
+#[cfg(not(loom))]
+pub(crate) type Guard<'a> = std::sync::MutexGuard<'a, Inner>;
+
+impl Inner {
+    fn is_forced(&self, force: Force) -> bool {
+        self.force.is_some_and(|(f, _)| f == force)
+    }
+}
+
+/// The sampling shift that leaves plenty of samples in a tick like the last one.
+fn sampling_shift(completed: u32, dt_secs: f64, law: &LawConfig) -> u32 {
+    if dt_secs <= 0.0 {
+        return 0;
+    }
+    let per_tick = f64::from(completed) * law.tick_secs() / dt_secs;
+    let mut shift = 0;
+    while shift < SPARSEST_SAMPLING && per_tick / f64::from(1u32 << (shift + 1)) >= PLENTY_PER_TICK
+    {
+        shift += 1;
+    }
+    shift
+}

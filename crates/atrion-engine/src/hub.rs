@@ -1,0 +1,79 @@
+//! What all routes of one instance share: clock, configuration, chance, observer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use atrion_core::time::Timestamp;
+use atrion_state::clock::{Clock, MonotonicClock};
+
+use crate::config::Config;
+use crate::observer::{Event, Relay};
+
+/// The clock of an instance. The built-in one is called directly, not through a pointer: reading
+/// the time is the dearest thing an admission does.
+pub(crate) enum Time {
+    Monotonic(MonotonicClock),
+    Custom(Box<dyn Clock>),
+}
+
+impl std::fmt::Debug for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Monotonic(_) => "Monotonic",
+            Self::Custom(_) => "Custom",
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) time: Time,
+    pub(crate) config: ArcSwap<Config>,
+    draws: AtomicU64,
+    relay: Option<Relay>,
+}
+
+impl Hub {
+    pub(crate) fn new(time: Time, config: Config, seed: u64, relay: Option<Relay>) -> Self {
+        Self {
+            time,
+            config: ArcSwap::from(Arc::new(config)),
+            draws: AtomicU64::new(seed),
+            relay,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Timestamp {
+        match &self.time {
+            Time::Monotonic(clock) => clock.now(),
+            Time::Custom(clock) => clock.now(),
+        }
+    }
+
+    /// Uniform in `[0, 1)`: SplitMix64 over a shared counter, so a seed fixes the sequence. The
+    /// draws only spread retries and probes; nothing rests on them being unpredictable.
+    pub(crate) fn draw(&self) -> f64 {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.draws.fetch_add(GOLDEN, Relaxed).wrapping_add(GOLDEN);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    pub(crate) const fn is_observed(&self) -> bool {
+        self.relay.is_some()
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(relay) = &self.relay {
+            relay.tell(event);
+        }
+    }
+
+    pub(crate) const fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
+    }
+}

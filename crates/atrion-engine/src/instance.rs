@@ -1,0 +1,234 @@
+//! The instance: one per process, usually.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use atrion_state::clock::{Clock, MonotonicClock};
+
+use crate::cell::Cell;
+use crate::config::{Config, ROUTE_NAME_LIMIT};
+use crate::error::{BuildError, RouteNameError};
+use crate::hub::{Hub, Time};
+use crate::observer::{Event, Observer, ObserverHealth, Relay};
+use crate::registry::{Insertion, Registry};
+use crate::route::{Route, RouteState};
+
+/// Name of the route that takes the requests of names that cannot have their own.
+pub const OVERFLOW_ROUTE: &str = "(overflow)";
+/// Events an observer may lag behind before they are dropped.
+const OBSERVER_QUEUE: usize = 4096;
+
+/// Admission control for the routes of one process. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Atrion(Arc<Instance>);
+
+struct Instance {
+    hub: Arc<Hub>,
+    registry: Registry,
+    overflow: Route,
+    bad_names: AtomicU64,
+}
+
+/// Counters of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Routes that exist now, the overflow route not included.
+    pub routes: usize,
+    /// Routes forgotten to make room.
+    pub evicted: u64,
+    /// Look-ups that found no room and got the overflow route.
+    pub overflowed: u64,
+    /// Look-ups with an empty or overlong name, which got the overflow route.
+    pub bad_names: u64,
+    /// How the observer fares; all zero without one.
+    pub observer: ObserverHealth,
+}
+
+impl Atrion {
+    /// Starts building; every setting has a default.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The route of this name; made if it does not exist.
+    ///
+    /// Never fails: an empty or overlong name, and a new name when all routes are in use, get the
+    /// overflow route and are counted (see [`Stats`]). Use [`try_route`](Self::try_route) to be
+    /// told instead. Keep the handle: resolving is cheap, using it is cheaper.
+    pub fn route(&self, name: &str) -> Route {
+        if let Some(route) = self.0.registry.find(name) {
+            return route;
+        }
+        match self.try_route(name) {
+            Ok(route) => route,
+            Err(error) => {
+                if !matches!(error, RouteNameError::Full { .. }) {
+                    self.0.bad_names.fetch_add(1, Relaxed);
+                }
+                self.0.overflow.clone()
+            }
+        }
+    }
+
+    /// The route of this name; made if it does not exist.
+    ///
+    /// # Errors
+    /// [`RouteNameError`] for an empty or overlong name, or if there is no room.
+    pub fn try_route(&self, name: &str) -> Result<Route, RouteNameError> {
+        if let Some(route) = self.0.registry.find(name) {
+            return Ok(route);
+        }
+        match name.len() {
+            0 => return Err(RouteNameError::Empty),
+            1..=ROUTE_NAME_LIMIT => {}
+            length => return Err(RouteNameError::TooLong { length }),
+        }
+        let config = self.0.hub.config.load();
+        let now = self.0.hub.now();
+        let limit = config.route_limit();
+        let insertion =
+            self.0
+                .registry
+                .insert(name, limit, config.route_idle_secs(), now, |name| {
+                    new_state(&self.0.hub, name, &config)
+                });
+        match insertion {
+            Insertion::Added { route, evicted } => {
+                if let Some(name) = evicted {
+                    self.0.hub.tell(Event::Evicted { name });
+                }
+                Ok(route)
+            }
+            Insertion::Full => Err(RouteNameError::Full { limit }),
+        }
+    }
+
+    /// The route that takes the requests of names that cannot have their own.
+    pub fn overflow_route(&self) -> &Route {
+        &self.0.overflow
+    }
+
+    /// All routes, in no particular order.
+    pub fn routes(&self) -> Vec<Route> {
+        let mut routes = Vec::with_capacity(self.0.registry.len());
+        self.0.registry.for_each(|route| routes.push(route.clone()));
+        routes
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.0.hub.config.load_full()
+    }
+
+    /// Replaces the whole configuration at once. It is valid by construction (see
+    /// [`Config::builder`]); what was learned stays. Every route follows at its next tick.
+    pub fn reload(&self, config: Config) {
+        self.0.hub.config.store(Arc::new(config));
+        self.0.hub.tell(Event::Reloaded);
+    }
+
+    /// Brings every route up to date without traffic: scars heal, overrides expire. Call it now
+    /// and then (the pulse does), or never: a route also catches up when its next request comes.
+    pub fn tick(&self) {
+        self.0.registry.for_each(Route::tick);
+        self.0.overflow.tick();
+    }
+
+    /// Counters of the instance.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            routes: self.0.registry.len(),
+            evicted: self.0.registry.evicted(),
+            overflowed: self.0.registry.overflowed(),
+            bad_names: self.0.bad_names.load(Relaxed),
+            observer: self.0.hub.relay().map(Relay::health).unwrap_or_default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Atrion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Atrion")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+fn new_state(hub: &Arc<Hub>, name: &str, config: &Config) -> RouteState {
+    let now = hub.now();
+    RouteState {
+        cell: Cell::new(config.shadow(), now, config.law()),
+        name: Arc::from(name),
+        hub: Arc::clone(hub),
+        created: now,
+        referenced: AtomicBool::new(true),
+    }
+}
+
+/// Builds an [`Atrion`]. Every setting has a default; `Atrion::builder().build()?` protects.
+#[derive(Default)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    config: Config,
+    clock: Option<Box<dyn Clock>>,
+    observer: Option<Box<dyn Observer>>,
+    seed: Option<u64>,
+}
+
+impl Builder {
+    /// Starts with this configuration instead of the default one.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Reads the time from here instead of the machine's monotonic clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Box::new(clock));
+        self
+    }
+
+    /// Tells this observer what happens, on a thread of its own.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Fixes the sequence of random draws (jitter of probes and retry hints).
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Builds the instance.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the observer's thread cannot be started.
+    pub fn build(self) -> Result<Atrion, BuildError> {
+        let relay = self
+            .observer
+            .map(|observer| Relay::start(observer, OBSERVER_QUEUE))
+            .transpose()
+            .map_err(BuildError::ObserverThread)?;
+        let time = match self.clock {
+            Some(clock) => Time::Custom(clock),
+            None => Time::Monotonic(MonotonicClock::new()),
+        };
+        let seed = self.seed.unwrap_or_else(random_seed);
+        let hub = Arc::new(Hub::new(time, self.config, seed, relay));
+        let overflow = new_state(&hub, OVERFLOW_ROUTE, &hub.config.load());
+        Ok(Atrion(Arc::new(Instance {
+            overflow: Route(Arc::new(overflow)),
+            registry: Registry::new(),
+            bad_names: AtomicU64::new(0),
+            hub,
+        })))
+    }
+}
+
+/// Different in every process and instance: the standard library's hash keys are random.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0u8)
+}

@@ -1,0 +1,171 @@
+//! Routes by name: lock-free look-ups, a bounded number, and eviction of the idle.
+
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use atrion_core::time::Timestamp;
+use papaya::HashSet;
+
+use crate::route::{Route, RouteState};
+
+/// How many routes one new name looks at, at most, for one that may go.
+const EVICTION_LOOKS: usize = 32;
+/// References to a route that nobody holds a handle of: the set's and the ring's.
+const OWN_REFERENCES: usize = 2;
+
+/// A route in the set, found by its name.
+struct ByName(Route);
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name().hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name() == other.0.name()
+    }
+}
+
+impl Eq for ByName {}
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name()
+    }
+}
+
+/// Routes in the order the eviction hand visits them.
+#[derive(Default)]
+struct Ring {
+    routes: Vec<Route>,
+    hand: usize,
+}
+
+pub(crate) struct Registry {
+    by_name: HashSet<ByName>,
+    ring: Mutex<Ring>,
+    count: AtomicUsize,
+    evicted: AtomicU64,
+    overflowed: AtomicU64,
+}
+
+/// What became of a new name.
+pub(crate) enum Insertion {
+    /// It has a route, possibly in place of the named one that was evicted.
+    Added {
+        route: Route,
+        evicted: Option<Arc<str>>,
+    },
+    /// There is no room.
+    Full,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            by_name: HashSet::new(),
+            ring: Mutex::new(Ring::default()),
+            count: AtomicUsize::new(0),
+            evicted: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
+        }
+    }
+
+    /// The route of this name, if it exists.
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Option<Route> {
+        let pinned = self.by_name.pin();
+        let found = pinned.get(name)?;
+        let state = &found.0.0;
+        // Written only if unset, so that look-ups do not fight over the cache line.
+        if !state.referenced.load(Relaxed) {
+            state.referenced.store(true, Relaxed);
+        }
+        Some(found.0.clone())
+    }
+
+    /// Makes a route, unless somebody else just did. Serialised: new names are rare, and the
+    /// requests of known routes never come here.
+    pub(crate) fn insert(
+        &self,
+        name: &str,
+        limit: usize,
+        idle_secs: f64,
+        now: Timestamp,
+        make: impl FnOnce(&str) -> RouteState,
+    ) -> Insertion {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = self.find(name) {
+            return Insertion::Added {
+                route,
+                evicted: None,
+            };
+        }
+        let mut evicted = None;
+        if ring.routes.len() >= limit {
+            evicted = self.evict_one(&mut ring, idle_secs, now);
+            if evicted.is_none() {
+                self.overflowed.fetch_add(1, Relaxed);
+                return Insertion::Full;
+            }
+        }
+        let route = Route(Arc::new(make(name)));
+        self.by_name.pin().insert(ByName(route.clone()));
+        ring.routes.push(route.clone());
+        self.count.store(ring.routes.len(), Relaxed);
+        Insertion::Added { route, evicted }
+    }
+
+    /// Second chance: the hand spares, once, what was looked up since it last passed, and takes
+    /// the first route that nobody holds, uses or needs to remember.
+    fn evict_one(&self, ring: &mut Ring, idle_secs: f64, now: Timestamp) -> Option<Arc<str>> {
+        for _ in 0..EVICTION_LOOKS.min(ring.routes.len()) {
+            if ring.hand >= ring.routes.len() {
+                ring.hand = 0;
+            }
+            let candidate = ring.routes.get(ring.hand)?;
+            if candidate.0.referenced.swap(false, Relaxed) || !candidate.may_go(idle_secs, now) {
+                ring.hand += 1;
+                continue;
+            }
+            let gone = ring.routes.swap_remove(ring.hand);
+            self.by_name.pin().remove(gone.name());
+            self.evicted.fetch_add(1, Relaxed);
+            return Some(Arc::clone(&gone.0.name));
+        }
+        None
+    }
+
+    /// Calls `f` with every route.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Route)) {
+        for entry in &self.by_name.pin() {
+            f(&entry.0);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted.load(Relaxed)
+    }
+
+    pub(crate) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Relaxed)
+    }
+}
+
+impl Route {
+    fn may_go(&self, idle_secs: f64, now: Timestamp) -> bool {
+        let last_used = self.0.cell.last_tick().max(self.0.created);
+        Arc::strong_count(&self.0) == OWN_REFERENCES
+            && self.0.cell.counts().in_flight == 0
+            && !self.0.cell.is_open()
+            && now.secs_since(last_used) >= idle_secs
+    }
+}

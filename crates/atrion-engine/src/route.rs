@@ -1,0 +1,248 @@
+//! Route handles.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use atrion_core::law::{BreakerMode, LawConfig, Phase};
+use atrion_core::time::Timestamp;
+use atrion_core::units::Volts;
+
+use crate::cell::{Cell, Counts, Env, Force, Refusal, Ticket};
+use crate::hub::Hub;
+use crate::observer::Event;
+use crate::permit::{Outcome, OwnedPermit, Permit};
+use crate::shed::{Parts, Reason, Shed};
+
+/// Bounds of a retry hint.
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
+/// A hint is stretched by up to this fraction, at random.
+const RETRY_JITTER: f64 = 0.5;
+
+/// A handle on one route: cheap to clone, to share and to keep. Resolve it once, use it for every
+/// request. While a handle exists its route is never evicted.
+#[derive(Clone)]
+pub struct Route(pub(crate) Arc<RouteState>);
+
+pub(crate) struct RouteState {
+    pub(crate) cell: Cell,
+    pub(crate) name: Arc<str>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) created: Timestamp,
+    /// Looked up since the eviction hand last passed.
+    pub(crate) referenced: AtomicBool,
+}
+
+impl Env for Route {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        self.0.hub.now()
+    }
+
+    fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R {
+        f(self.0.hub.config.load().law())
+    }
+
+    fn draw(&self) -> f64 {
+        self.0.hub.draw()
+    }
+
+    fn mode_changed(&self, _: &Cell, mode: BreakerMode, at: Timestamp) {
+        if self.0.hub.is_observed() {
+            self.0.hub.tell(Event::ModeChanged {
+                route: self.clone(),
+                mode,
+                at,
+            });
+        }
+    }
+}
+
+/// What a route would say to a voltage, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Explanation {
+    /// The voltage asked about.
+    pub voltage: Volts,
+    /// The refusal it would get; `None` if it would flow.
+    pub refusal: Option<Shed>,
+    /// What the resistance is made of.
+    pub parts: Parts,
+    /// The breaker's mode.
+    pub mode: BreakerMode,
+    /// Whether the route knows its service yet.
+    pub phase: Phase,
+    /// C: how many requests the service works on at once, as learned.
+    pub parallelism: Option<f64>,
+    /// R0: latency without a queue, in seconds, as learned.
+    pub service_secs: Option<f64>,
+    /// X: the highest throughput the service has shown, per second.
+    pub capacity_rate: Option<f64>,
+    /// Moving error rate, 0 to 1.
+    pub error_rate: f64,
+    /// Counters of the route.
+    pub counts: Counts,
+}
+
+impl Route {
+    /// The name it was resolved by, or that of the overflow route.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Asks for leave to do work of priority or voltage `v`.
+    ///
+    /// Compares the voltage with the resistance as of this very arrival. Takes a few atomic
+    /// operations; never waits, never allocates, does no I/O.
+    ///
+    /// # Errors
+    /// [`Shed`] if the voltage does not overcome the resistance, with the reason, the parts of
+    /// the resistance and when to retry.
+    #[inline]
+    pub fn admit(&self, v: impl Into<Volts>) -> Result<Permit<'_>, Shed> {
+        let v = v.into();
+        match self.0.cell.admit(v.get(), self) {
+            Ok(ticket) => Ok(Permit::new(self, ticket)),
+            Err(refusal) => Err(self.shed(v, &refusal)),
+        }
+    }
+
+    /// Like [`admit`](Self::admit), with a permit that can be moved anywhere.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    #[inline]
+    pub fn admit_owned(&self, v: impl Into<Volts>) -> Result<OwnedPermit, Shed> {
+        let v = v.into();
+        match self.0.cell.admit(v.get(), self) {
+            Ok(ticket) => Ok(OwnedPermit::new(self.clone(), ticket)),
+            Err(refusal) => Err(self.shed(v, &refusal)),
+        }
+    }
+
+    #[cold]
+    fn shed(&self, voltage: Volts, refusal: &Refusal) -> Shed {
+        let shed = self.dress(voltage, refusal);
+        if self.0.hub.is_observed() {
+            self.0.hub.tell(Event::Shed {
+                route: self.clone(),
+                shed,
+                shadow: false,
+            });
+        }
+        shed
+    }
+
+    fn dress(&self, voltage: Volts, refusal: &Refusal) -> Shed {
+        let secs = refusal.wait_secs * (1.0 + RETRY_JITTER * self.0.hub.draw());
+        let wait = Duration::try_from_secs_f64(secs).unwrap_or(RETRY_AFTER.1);
+        Shed {
+            reason: refusal.reason,
+            voltage,
+            parts: refusal.parts,
+            retry_after: wait.clamp(RETRY_AFTER.0, RETRY_AFTER.1),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end(&self, ticket: Ticket, outcome: Outcome) {
+        match outcome {
+            Outcome::Success => self.0.cell.succeed(ticket, self),
+            Outcome::Failure => self.0.cell.fail(ticket, self),
+            Outcome::Cancelled => self.0.cell.cancel(ticket),
+        }
+    }
+
+    /// What [`admit`](Self::admit) would say now, with everything behind it. Admits nothing.
+    /// May wait for the length of a tick; not meant for the request path.
+    pub fn explain(&self, v: impl Into<Volts>) -> Explanation {
+        let voltage = v.into();
+        let (parts, refusal) = self.0.cell.peek(voltage.get(), self);
+        let inner = self.0.cell.inner();
+        let element = &inner.element;
+        Explanation {
+            voltage,
+            refusal: refusal.map(|r| self.dress(voltage, &r)),
+            parts,
+            mode: element.breaker().mode(),
+            phase: element.phase(),
+            parallelism: element.parallelism(),
+            service_secs: element.service_secs(),
+            capacity_rate: element.capacity_rate(),
+            error_rate: element.breaker().error_rate(),
+            counts: self.0.cell.counts(),
+        }
+    }
+
+    /// The route's counters.
+    pub fn counts(&self) -> Counts {
+        self.0.cell.counts()
+    }
+
+    /// Whether the breaker is open, so that only probes pass.
+    pub fn is_open(&self) -> bool {
+        self.0.cell.is_open()
+    }
+
+    /// Shadows the route, or ends that: decisions are computed, counted and observable, and
+    /// everything is admitted.
+    pub fn set_shadow(&self, shadow: bool) {
+        self.change(|inner, _, _| inner.shadow = shadow);
+    }
+
+    /// Opens (refuses everything) or closes (admits everything) the route by hand for `expiry`.
+    /// Learning goes on underneath.
+    pub fn force(&self, force: Force, expiry: Duration) {
+        self.change(|inner, now, _| inner.force = Some((force, now.saturating_add(expiry))));
+    }
+
+    /// Ends a manual override before its expiry.
+    pub fn release(&self) {
+        self.change(|inner, _, _| inner.force = None);
+    }
+
+    /// Forgets scars, breaker, override and everything learned, as if the route were new.
+    /// Work in flight stays counted.
+    pub fn reset(&self) {
+        let config = self.0.hub.config.load();
+        self.0.cell.reset(self.0.hub.now(), config.law());
+    }
+
+    /// Changes the locked state and publishes it. May wait for the length of a tick.
+    pub(crate) fn change<T>(
+        &self,
+        f: impl FnOnce(&mut crate::cell::Inner, Timestamp, &LawConfig) -> T,
+    ) -> T {
+        let now = self.0.hub.now();
+        let config = self.0.hub.config.load();
+        let mut inner = self.0.cell.inner();
+        let out = f(&mut inner, now, config.law());
+        self.0.cell.publish(&inner, 0, now, config.law());
+        out
+    }
+
+    /// Brings the state up to date without traffic: decay, expiry of overrides.
+    pub(crate) fn tick(&self) {
+        self.0.cell.tick(self.0.hub.now(), self);
+    }
+}
+
+impl Explanation {
+    /// Whether the voltage would flow.
+    pub const fn flows(&self) -> bool {
+        self.refusal.is_none()
+    }
+
+    /// The reason of the refusal.
+    pub fn reason(&self) -> Option<Reason> {
+        self.refusal.map(|shed| shed.reason)
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! What a refused request is told: why, by how much, and when to try again.
+
+use std::fmt;
+use std::time::Duration;
+
+use atrion_core::units::{Ohms, Volts};
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The service is saturated, and the voltage does not overcome the queue.
+    Saturated,
+    /// The scars of past failures, or reported stress, exceed the voltage.
+    Scarred,
+    /// The route's breaker is open; only probes pass.
+    BreakerOpen,
+    /// An operator closed the route by hand.
+    ForcedOpen,
+}
+
+impl Reason {
+    /// A stable identifier for logs, metrics and response bodies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Saturated => "saturated",
+            Self::Scarred => "scarred",
+            Self::BreakerOpen => "breaker_open",
+            Self::ForcedOpen => "forced_open",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The parts a resistance is made of, in ohms. They add up to the whole, up to the wall of
+/// [`WALL_OHMS`](atrion_core::law::WALL_OHMS).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// Resistance of the untroubled route.
+    pub base: f64,
+    /// The queue a request would have to wait in: `v_g·y` of the control law.
+    pub saturation: f64,
+    /// Memory of failures, this node's share.
+    pub scar: f64,
+    /// Memory of failures, the share that other nodes reported.
+    pub cluster_scar: f64,
+    /// Stress from reported telemetry: pressure, momentum and staleness together.
+    pub reported: f64,
+}
+
+impl Parts {
+    /// The sum of all parts, in ohms.
+    pub fn total(&self) -> f64 {
+        self.base + self.saturation + self.scar + self.cluster_scar + self.reported
+    }
+}
+
+/// A refusal: `V <= R`, or a gate that does not ask for voltage.
+///
+/// Small and `Copy`; making one allocates nothing. It is an [`Error`](std::error::Error), so `?`
+/// works, but it says nothing bad about the service: it is what protects it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shed {
+    pub(crate) reason: Reason,
+    pub(crate) voltage: Volts,
+    pub(crate) parts: Parts,
+    pub(crate) retry_after: Duration,
+}
+
+impl Shed {
+    /// Why.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// V: the voltage the request had.
+    pub const fn voltage(&self) -> Volts {
+        self.voltage
+    }
+
+    /// R: the resistance it met.
+    pub fn resistance(&self) -> Ohms {
+        Ohms::try_new(self.parts.total()).unwrap_or(Ohms::ZERO)
+    }
+
+    /// What the resistance was made of.
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// When this voltage is expected to pass if nothing new happens: when the excess queue has
+    /// drained, the scar has healed or the next probe is due. Jittered upwards by up to a half so
+    /// that callers who obey it do not return together; from 1 ms to 60 s.
+    pub const fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+
+    /// One sentence for humans: reason, voltage, resistance and its parts.
+    pub fn explain(&self) -> impl fmt::Display + use<> {
+        Explain(*self)
+    }
+}
+
+struct Explain(Shed);
+
+impl fmt::Display for Explain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shed {
+            reason,
+            voltage,
+            parts,
+            retry_after,
+        } = self.0;
+        write!(
+            f,
+            "{reason}: {:.3} V against {:.3} ohm (base {:.3}, saturation {:.3}, scar {:.3}, cluster scar {:.3}, reported {:.3}); retry in {} ms",
+            voltage.get(),
+            parts.total(),
+            parts.base,
+            parts.saturation,
+            parts.scar,
+            parts.cluster_scar,
+            parts.reported,
+            retry_after.as_millis()
+        )
+    }
+}
+
+impl fmt::Display for Shed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request shed, {}", self.explain())
+    }
+}
+
+impl std::error::Error for Shed {}
