@@ -35,13 +35,7 @@ impl OutOfRange {
         if value >= min && value <= max {
             Ok(value)
         } else {
-            Err(Self {
-                field,
-                value,
-                unit,
-                min,
-                max,
-            })
+            Err(Self { field, value, unit, min, max })
         }
     }
 }

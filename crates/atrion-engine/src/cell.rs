@@ -27,8 +27,10 @@ pub(crate) trait Env {
     fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R;
     /// Uniform in `[0, 1)`.
     fn draw(&self) -> f64;
-    /// The breaker of `cell` changed its mode.
-    fn mode_changed(&self, cell: &Cell, mode: BreakerMode, now: Timestamp);
+    /// The breaker changed its mode.
+    fn mode_changed(&self, mode: BreakerMode, now: Timestamp);
+    /// A shadowed route admitted what it would have refused.
+    fn shadowed(&self, volts: f64, refusal: &Refusal);
 }
 
 /// A latency measured by nobody: most requests of a very busy route are only counted.
@@ -247,22 +249,14 @@ impl Cell {
                 let control = self.control.load(Relaxed);
                 let sparse = (1u32 << ((control >> SAMPLING_SHIFT) as u32 & 7)) - 1;
                 if before.admitted() & sparse != 0 {
-                    return Ok(Ticket {
-                        start: UNMEASURED,
-                        in_flight,
-                        kind: Kind::Plain,
-                    });
+                    return Ok(Ticket { start: UNMEASURED, in_flight, kind: Kind::Plain });
                 }
                 let now = env.now();
                 self.note_ground(volts);
                 if self.is_due(now) {
                     self.tick(now, env);
                 }
-                return Ok(Ticket {
-                    start: now,
-                    in_flight,
-                    kind: Kind::Plain,
-                });
+                return Ok(Ticket { start: now, in_flight, kind: Kind::Plain });
             }
             // Others entered since the first look: the slow path compares again.
             self.traffic.leave();
@@ -287,9 +281,10 @@ impl Cell {
         } else {
             self.arrive(control, volts, now, env)
         };
-        if verdict.is_err() {
+        if let Err(refusal) = &verdict {
             if control & SHADOW != 0 {
                 self.shadow_shed.fetch_add(1, Relaxed);
+                env.shadowed(volts, refusal);
                 return Ok(self.enter(now, Kind::Plain));
             }
             self.shed.fetch_add(1, Relaxed);
@@ -299,11 +294,7 @@ impl Cell {
 
     fn enter(&self, now: Timestamp, kind: Kind) -> Ticket {
         let before = self.traffic.enter();
-        Ticket {
-            start: now,
-            in_flight: self.present(before).saturating_add(1),
-            kind,
-        }
+        Ticket { start: now, in_flight: self.present(before).saturating_add(1), kind }
     }
 
     /// Requests in flight that are believed to be alive.
@@ -361,10 +352,7 @@ impl Cell {
 
     fn take_mark(&self, gate: &Gate) -> Kind {
         let taken = gate.exact
-            && self
-                .marks
-                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-                .is_ok();
+            && self.marks.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
         if taken { Kind::Marked } else { Kind::Plain }
     }
 
@@ -379,8 +367,7 @@ impl Cell {
         let last_done = Timestamp::from_nanos(self.last_done.load(Relaxed));
         if inner.element.grow(current, last_done, now) {
             let wait = 2.0 * inner.element.service_secs().unwrap_or(0.0);
-            self.next_growth
-                .store(now.add_secs(wait).as_nanos(), Relaxed);
+            self.next_growth.store(now.add_secs(wait).as_nanos(), Relaxed);
             env.with_law(|law| self.publish_gate(&inner, law));
         }
     }
@@ -575,11 +562,7 @@ impl Cell {
         let draw = env.draw();
         let report = env.with_law(|law| {
             let report = inner.element.tick(&window, refused, now, draw, law);
-            let sampling = if exact {
-                0
-            } else {
-                sampling_shift(completed, dt_secs, law)
-            };
+            let sampling = if exact { 0 } else { sampling_shift(completed, dt_secs, law) };
             if report.phase_changed {
                 self.marks.store(0, Relaxed);
             }
@@ -594,7 +577,7 @@ impl Cell {
             report
         });
         if let Some(mode) = report.mode {
-            env.mode_changed(self, mode, now);
+            env.mode_changed(mode, now);
         }
     }
 
@@ -620,30 +603,18 @@ impl Cell {
         }
         self.control.store(control, Relaxed);
         store_f32(&self.rate, element.capacity_rate().unwrap_or(0.0));
-        self.next_probe
-            .store(element.breaker().next_probe().as_nanos(), Relaxed);
+        self.next_probe.store(element.breaker().next_probe().as_nanos(), Relaxed);
         self.last_tick.store(now.as_nanos(), Relaxed);
-        self.next_tick
-            .store(now.add_secs(law.tick_secs()).as_nanos(), Relaxed);
+        self.next_tick.store(now.add_secs(law.tick_secs()).as_nanos(), Relaxed);
     }
 
     fn publish_gate(&self, inner: &Inner, law: &LawConfig) -> Gate {
-        let gate = inner
-            .element
-            .gate(inner.stress_ohms + inner.cluster_ohms, law);
+        let gate = inner.element.gate(inner.stress_ohms + inner.cluster_ohms, law);
         let fast_lane = !(gate.wall || gate.open || inner.force.is_some());
         let calm_limit = if fast_lane { gate.calm_limit() } else { 0 };
-        self.slow.store(
-            pack(
-                (gate.free_zone as f32).to_bits(),
-                (gate.queue as f32).to_bits(),
-            ),
-            Relaxed,
-        );
-        self.fast.store(
-            pack(calm_limit, (gate.floor_ohms as f32).to_bits()),
-            Relaxed,
-        );
+        self.slow
+            .store(pack((gate.free_zone as f32).to_bits(), (gate.queue as f32).to_bits()), Relaxed);
+        self.fast.store(pack(calm_limit, (gate.floor_ohms as f32).to_bits()), Relaxed);
         store_f32(&self.scar, inner.element.breaker().scar());
         store_f32(&self.cluster, inner.cluster_ohms);
         store_f32(&self.stress, inner.stress_ohms);
@@ -674,22 +645,15 @@ impl Cell {
     #[inline]
     fn note_ground(&self, volts: f64) {
         let ground = self.ground();
-        let next = if ground > 0.0 {
-            ground_after(ground, volts)
-        } else {
-            volts
-        };
+        let next = if ground > 0.0 { ground_after(ground, volts) } else { volts };
         store_f32(&self.ground, next);
     }
 
     /// The parts of the resistance that arrival number `n + 1` meets now.
     fn parts(&self, gate: &Gate) -> Parts {
         let number = self.present(self.traffic.read()).saturating_add(1);
-        let (scar, cluster_scar, reported) = (
-            load_f32(&self.scar),
-            load_f32(&self.cluster),
-            load_f32(&self.stress),
-        );
+        let (scar, cluster_scar, reported) =
+            (load_f32(&self.scar), load_f32(&self.cluster), load_f32(&self.stress));
         Parts {
             base: math::max(gate.floor_ohms - scar - cluster_scar - reported, 0.0),
             saturation: gate.saturation_ohms(number, self.ground()),
@@ -707,11 +671,7 @@ impl Cell {
                 let number = self.present(self.traffic.read()).saturating_add(1);
                 let excess = f64::from(number) - gate.limit(volts, self.ground());
                 let rate = load_f32(&self.rate);
-                if rate > 0.0 {
-                    math::max(excess, 1.0) / rate
-                } else {
-                    0.1
-                }
+                if rate > 0.0 { math::max(excess, 1.0) / rate } else { 0.1 }
             }
             Reason::Scarred => {
                 // Heals as exp(-λt) until base + scar·exp(-λt) is below the voltage.
@@ -726,24 +686,14 @@ impl Cell {
             }
             Reason::BreakerOpen => {
                 let next_probe = Timestamp::from_nanos(self.next_probe.load(Relaxed));
-                math::max(
-                    next_probe.secs_since(now),
-                    env.with_law(LawConfig::probe_secs),
-                )
+                math::max(next_probe.secs_since(now), env.with_law(LawConfig::probe_secs))
             }
             Reason::ForcedOpen => {
-                let until = self
-                    .try_inner()
-                    .and_then(|inner| inner.force)
-                    .map(|(_, until)| until);
+                let until = self.try_inner().and_then(|inner| inner.force).map(|(_, until)| until);
                 until.map_or(1.0, |until| until.secs_since(now))
             }
         };
-        Refusal {
-            reason,
-            parts,
-            wait_secs,
-        }
+        Refusal { reason, parts, wait_secs }
     }
 
     /// What [`admit`](Self::admit) would say now, changing nothing.
@@ -765,10 +715,27 @@ impl Cell {
         } else {
             Some(Reason::Saturated)
         };
-        (
-            parts,
-            reason.map(|reason| self.refusal(reason, volts, now, env)),
-        )
+        (parts, reason.map(|reason| self.refusal(reason, volts, now, env)))
+    }
+
+    /// Whether [`admit`](Self::admit) would admit now, from the published state alone: no clock,
+    /// no ticks, no probes.
+    #[inline]
+    pub(crate) fn would_flow(&self, volts: f64) -> bool {
+        let fast = self.fast.load(Relaxed);
+        let floor = f64::from(f32::from_bits(lower(fast)));
+        (self.traffic.read().in_flight() < upper(fast) && volts > floor)
+            || self.would_flow_slow(volts)
+    }
+
+    #[cold]
+    fn would_flow_slow(&self, volts: f64) -> bool {
+        let control = self.control.load(Relaxed);
+        if control & (FORCED_CLOSED | SHADOW) != 0 {
+            return true;
+        }
+        let gate = self.gate(control);
+        control & (FORCED_OPEN | OPEN) == 0 && volts > self.parts(&gate).total()
     }
 
     pub(crate) fn counts(&self) -> Counts {

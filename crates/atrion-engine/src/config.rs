@@ -29,16 +29,12 @@ impl Default for Config {
 impl Config {
     /// Starts from the defaults.
     pub fn builder() -> ConfigBuilder {
-        ConfigBuilder {
-            config: Self::default(),
-        }
+        ConfigBuilder { config: Self::default() }
     }
 
     /// Continues from this configuration.
     pub fn to_builder(&self) -> ConfigBuilder {
-        ConfigBuilder {
-            config: self.clone(),
-        }
+        ConfigBuilder { config: self.clone() }
     }
 
     /// The control law's numbers.
@@ -105,13 +101,7 @@ impl ConfigBuilder {
     /// [`ConfigError`] naming the field, its value and what is allowed.
     pub fn build(self) -> Result<Config, ConfigError> {
         let c = self.config;
-        OutOfRange::check(
-            "route_limit",
-            c.route_limit as f64,
-            "routes",
-            1.0,
-            16_777_216.0,
-        )?;
+        OutOfRange::check("route_limit", c.route_limit as f64, "routes", 1.0, 16_777_216.0)?;
         OutOfRange::check("route_idle_secs", c.route_idle_secs, "s", 0.0, 1e9)?;
         Ok(c)
     }

@@ -69,8 +69,7 @@ const COUNT_SHIFT: u32 = 40;
 impl LogSum {
     #[inline]
     pub(crate) fn add(&self, nanos: u64) {
-        self.0
-            .fetch_add((1 << COUNT_SHIFT) | u64::from(log2_fixed(nanos)), Relaxed);
+        self.0.fetch_add((1 << COUNT_SHIFT) | u64::from(log2_fixed(nanos)), Relaxed);
     }
 
     /// Empties the window.
@@ -80,10 +79,7 @@ impl LogSum {
             return (0, 0);
         }
         let word = self.0.swap(0, Relaxed);
-        (
-            (word >> COUNT_SHIFT) as u32,
-            word & ((1 << COUNT_SHIFT) - 1),
-        )
+        ((word >> COUNT_SHIFT) as u32, word & ((1 << COUNT_SHIFT) - 1))
     }
 
     pub(crate) fn take_latencies(&self, nanos: u64) -> Latencies {
@@ -122,11 +118,7 @@ impl Probes {
     }
 
     pub(crate) fn take(&self) -> ProbeCounts {
-        let word = if self.0.load(Relaxed) == 0 {
-            0
-        } else {
-            self.0.swap(0, Relaxed)
-        };
+        let word = if self.0.load(Relaxed) == 0 { 0 } else { self.0.swap(0, Relaxed) };
         ProbeCounts {
             ok: word & PROBE_MASK,
             failed: (word >> PROBE_BITS) & PROBE_MASK,
@@ -149,10 +141,7 @@ mod tests {
         t.complete();
         t.leave();
         let now = t.read();
-        assert_eq!(
-            (now.in_flight(), now.completed(), now.admitted()),
-            (2, 2, 4)
-        );
+        assert_eq!((now.in_flight(), now.completed(), now.admitted()), (2, 2, 4));
     }
 
     #[test]

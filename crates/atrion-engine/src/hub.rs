@@ -36,12 +36,7 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new(time: Time, config: Config, seed: u64, relay: Option<Relay>) -> Self {
-        Self {
-            time,
-            config: ArcSwap::from(Arc::new(config)),
-            draws: AtomicU64::new(seed),
-            relay,
-        }
+        Self { time, config: ArcSwap::from(Arc::new(config)), draws: AtomicU64::new(seed), relay }
     }
 
     #[inline]

@@ -88,11 +88,9 @@ impl Atrion {
         let now = self.0.hub.now();
         let limit = config.route_limit();
         let insertion =
-            self.0
-                .registry
-                .insert(name, limit, config.route_idle_secs(), now, |name| {
-                    new_state(&self.0.hub, name, &config)
-                });
+            self.0.registry.insert(name, limit, config.route_idle_secs(), now, |name| {
+                new_state(&self.0.hub, name, &config)
+            });
         match insertion {
             Insertion::Added { route, evicted } => {
                 if let Some(name) = evicted {
@@ -149,9 +147,7 @@ impl Atrion {
 
 impl std::fmt::Debug for Atrion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Atrion")
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
+        f.debug_struct("Atrion").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 

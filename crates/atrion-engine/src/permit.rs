@@ -34,11 +34,7 @@ impl AsOutcome for Outcome {
 
 impl<T, E> AsOutcome for Result<T, E> {
     fn as_outcome(&self) -> Outcome {
-        if self.is_ok() {
-            Outcome::Success
-        } else {
-            Outcome::Failure
-        }
+        if self.is_ok() { Outcome::Success } else { Outcome::Failure }
     }
 }
 
@@ -82,10 +78,7 @@ pub struct Permit<'r> {
 impl<'r> Permit<'r> {
     #[inline]
     pub(crate) fn new(route: &'r Route, ticket: Ticket) -> Self {
-        Self {
-            route,
-            ticket: Some(ticket),
-        }
+        Self { route, ticket: Some(ticket) }
     }
 
     permit_methods!();
@@ -108,9 +101,7 @@ impl Drop for Permit<'_> {
 
 impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
-            .field("route", &self.route.name())
-            .finish_non_exhaustive()
+        f.debug_struct("Permit").field("route", &self.route.name()).finish_non_exhaustive()
     }
 }
 
@@ -124,10 +115,7 @@ pub struct OwnedPermit {
 impl OwnedPermit {
     #[inline]
     pub(crate) fn new(route: Route, ticket: Ticket) -> Self {
-        Self {
-            route,
-            ticket: Some(ticket),
-        }
+        Self { route, ticket: Some(ticket) }
     }
 
     permit_methods!();
@@ -155,8 +143,6 @@ impl Drop for OwnedPermit {
 
 impl fmt::Debug for OwnedPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedPermit")
-            .field("route", &self.route.name())
-            .finish_non_exhaustive()
+        f.debug_struct("OwnedPermit").field("route", &self.route.name()).finish_non_exhaustive()
     }
 }

@@ -56,10 +56,7 @@ pub(crate) struct Registry {
 /// What became of a new name.
 pub(crate) enum Insertion {
     /// It has a route, possibly in place of the named one that was evicted.
-    Added {
-        route: Route,
-        evicted: Option<Arc<str>>,
-    },
+    Added { route: Route, evicted: Option<Arc<str>> },
     /// There is no room.
     Full,
 }
@@ -100,10 +97,7 @@ impl Registry {
     ) -> Insertion {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(route) = self.find(name) {
-            return Insertion::Added {
-                route,
-                evicted: None,
-            };
+            return Insertion::Added { route, evicted: None };
         }
         let mut evicted = None;
         if ring.routes.len() >= limit {

@@ -48,13 +48,17 @@ impl Env for Route {
         self.0.hub.draw()
     }
 
-    fn mode_changed(&self, _: &Cell, mode: BreakerMode, at: Timestamp) {
+    fn mode_changed(&self, mode: BreakerMode, at: Timestamp) {
         if self.0.hub.is_observed() {
-            self.0.hub.tell(Event::ModeChanged {
-                route: self.clone(),
-                mode,
-                at,
-            });
+            self.0.hub.tell(Event::ModeChanged { route: self.clone(), mode, at });
+        }
+    }
+
+    fn shadowed(&self, volts: f64, refusal: &Refusal) {
+        if self.0.hub.is_observed() {
+            let voltage = Volts::try_new(volts).unwrap_or(Volts::ZERO);
+            let shed = self.dress(voltage, refusal);
+            self.0.hub.tell(Event::Shed { route: self.clone(), shed, shadow: true });
         }
     }
 }
@@ -120,15 +124,19 @@ impl Route {
         }
     }
 
+    /// Whether [`admit`](Self::admit) would grant leave now. Reads the published state and
+    /// nothing else: no clock, no permit, no effect. For choosing among routes and for hints;
+    /// the decision that counts is `admit`'s.
+    #[inline]
+    pub fn would_flow(&self, v: impl Into<Volts>) -> bool {
+        self.0.cell.would_flow(v.into().get())
+    }
+
     #[cold]
     fn shed(&self, voltage: Volts, refusal: &Refusal) -> Shed {
         let shed = self.dress(voltage, refusal);
         if self.0.hub.is_observed() {
-            self.0.hub.tell(Event::Shed {
-                route: self.clone(),
-                shed,
-                shadow: false,
-            });
+            self.0.hub.tell(Event::Shed { route: self.clone(), shed, shadow: false });
         }
         shed
     }
@@ -239,10 +247,17 @@ impl Explanation {
     }
 }
 
+/// Two handles are equal if they are handles on the same route of the same instance.
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Route {}
+
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Route")
-            .field("name", &self.name())
-            .finish_non_exhaustive()
+        f.debug_struct("Route").field("name", &self.name()).finish_non_exhaustive()
     }
 }

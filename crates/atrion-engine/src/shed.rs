@@ -110,12 +110,7 @@ struct Explain(Shed);
 
 impl fmt::Display for Explain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shed {
-            reason,
-            voltage,
-            parts,
-            retry_after,
-        } = self.0;
+        let Shed { reason, voltage, parts, retry_after } = self.0;
         write!(
             f,
             "{reason}: {:.3} V against {:.3} ohm (base {:.3}, saturation {:.3}, scar {:.3}, cluster scar {:.3}, reported {:.3}); retry in {} ms",

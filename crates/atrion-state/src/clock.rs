@@ -126,10 +126,7 @@ impl ManualClock {
         let mut now = self.nanos.load(Ordering::Acquire);
         loop {
             let next = step(now);
-            match self
-                .nanos
-                .compare_exchange_weak(now, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.nanos.compare_exchange_weak(now, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Timestamp::from_nanos(next),
                 Err(actual) => now = actual,
             }

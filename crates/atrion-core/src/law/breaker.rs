@@ -186,10 +186,7 @@ impl Breaker {
 
     fn probe_succeeded(&mut self, now: Timestamp, config: &LawConfig) {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.good_in_a_row = self
-            .good_in_a_row
-            .saturating_add(1)
-            .min(MAX_PROBE_DOUBLINGS);
+        self.good_in_a_row = self.good_in_a_row.saturating_add(1).min(MAX_PROBE_DOUBLINGS);
         self.error_rate *= 0.5;
         self.scar *= config.probe_heal();
         self.wait_secs *= 0.5;
@@ -267,11 +264,7 @@ mod tests {
     }
 
     fn failing(per_tick: u32) -> Endings {
-        Endings {
-            completed: per_tick,
-            failed: per_tick,
-            ..Endings::default()
-        }
+        Endings { completed: per_tick, failed: per_tick, ..Endings::default() }
     }
 
     fn tripped(config: &LawConfig) -> (Breaker, u32) {
@@ -297,11 +290,7 @@ mod tests {
         let mut b = Breaker::new(&config);
         for tick in 1..10_000 {
             let failed = u32::from(tick % 10 == 0);
-            let endings = Endings {
-                completed: 50,
-                failed,
-                ..Endings::default()
-            };
+            let endings = Endings { completed: 50, failed, ..Endings::default() };
             assert_eq!(b.tick(&endings, DT, at(tick), 0.5, &config), None);
         }
         assert!(b.scar() < 1e-12, "0.2 % errors left {} ohm", b.scar());
@@ -311,10 +300,8 @@ mod tests {
     fn one_request_per_second_failing_always_opens() {
         let config = LawConfig::default();
         let mut b = Breaker::new(&config);
-        let opened = (1..60).find(|s| {
-            b.tick(&failing(1), 1.0, Timestamp::from_secs(*s), 0.5, &config)
-                .is_some()
-        });
+        let opened = (1..60)
+            .find(|s| b.tick(&failing(1), 1.0, Timestamp::from_secs(*s), 0.5, &config).is_some());
         assert!(opened.is_some_and(|s| s <= 20), "{opened:?}");
     }
 
@@ -343,10 +330,7 @@ mod tests {
         let first = at(tick).add_secs(1.0);
         assert!(b.try_probe(first, &config));
         assert!(!b.try_probe(first.add_secs(0.5), &config), "one at a time");
-        assert!(
-            b.try_probe(first.add_secs(1.5), &config),
-            "the lost one is given up"
-        );
+        assert!(b.try_probe(first.add_secs(1.5), &config), "the lost one is given up");
     }
 
     #[test]
@@ -354,13 +338,7 @@ mod tests {
         let config = LawConfig::default();
         let mut b = Breaker::new(&config);
         b.report_rate(1.0, 15.0, &config);
-        b.tick(
-            &failing(1),
-            3600.0,
-            Timestamp::from_secs(3600),
-            0.5,
-            &config,
-        );
+        b.tick(&failing(1), 3600.0, Timestamp::from_secs(3600), 0.5, &config);
         assert!(b.scar() <= 200.0 + 1e-9);
     }
 }

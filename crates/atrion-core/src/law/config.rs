@@ -113,16 +113,12 @@ impl LawConfig {
     /// # Ok::<(), atrion_core::error::ConfigError>(())
     /// ```
     pub fn builder() -> LawConfigBuilder {
-        LawConfigBuilder {
-            config: Self::default(),
-        }
+        LawConfigBuilder { config: Self::default() }
     }
 
     /// Continues from this configuration.
     pub fn to_builder(&self) -> LawConfigBuilder {
-        LawConfigBuilder {
-            config: self.clone(),
-        }
+        LawConfigBuilder { config: self.clone() }
     }
 }
 
@@ -144,12 +140,7 @@ impl LawConfigBuilder {
         // threshold, or opens above the deepest scar, would chatter or never act.
         let below = [
             ("law.close_ohms", c.close_ohms, "law.open_ohms", c.open_ohms),
-            (
-                "law.open_ohms",
-                c.open_ohms,
-                "law.scar_max_ohms",
-                c.scar_max_ohms,
-            ),
+            ("law.open_ohms", c.open_ohms, "law.scar_max_ohms", c.scar_max_ohms),
         ];
         for (field, value, other, other_value) in below {
             if value >= other_value {
@@ -178,10 +169,7 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         let e = LawConfig::builder().close_ohms(200.0).build().unwrap_err();
-        assert_eq!(
-            e.to_string(),
-            "law.close_ohms is 200, which must be below law.open_ohms (100)"
-        );
+        assert_eq!(e.to_string(), "law.close_ohms is 200, which must be below law.open_ohms (100)");
         assert!(LawConfig::builder().open_ohms(600.0).build().is_err());
     }
 

@@ -150,11 +150,7 @@ impl Element {
     /// lost, and one more may look.
     pub fn stalled_after_secs(&self) -> f64 {
         let service = self.service_secs().unwrap_or(0.0);
-        math::clamp(
-            STALLED_SERVICE_TIMES * service,
-            STALLED_SECS.0,
-            STALLED_SECS.1,
-        )
+        math::clamp(STALLED_SERVICE_TIMES * service, STALLED_SECS.0, STALLED_SECS.1)
     }
 
     /// The published form of the state. `stress_ohms` is what reported telemetry adds.
@@ -162,13 +158,9 @@ impl Element {
         let (free_zone, queue, wall, exact, uncontended) = match &self.learning {
             Learning::Startup(s) => (f64::from(s.limit()), 1.0, true, true, 0),
             Learning::Exhale(e) => (f64::from(e.limit()), 1.0, true, true, 0),
-            Learning::Running(s) => (
-                s.free_zone(),
-                s.queue(config),
-                false,
-                false,
-                s.uncontended_limit(),
-            ),
+            Learning::Running(s) => {
+                (s.free_zone(), s.queue(config), false, false, s.uncontended_limit())
+            }
         };
         Gate {
             floor_ohms: config.base_ohms() + stress_ohms + self.breaker.scar(),
@@ -230,11 +222,7 @@ impl Element {
             self.marks_given = 0;
             self.marked_done = 0;
         }
-        TickReport {
-            mode,
-            phase_changed,
-            marks: self.give_marks(config),
-        }
+        TickReport { mode, phase_changed, marks: self.give_marks(config) }
     }
 
     fn rebase(&mut self, now: Timestamp, config: &LawConfig) {
@@ -288,11 +276,7 @@ impl Element {
 
     fn running(&self, learned: &Learned, now: Timestamp) -> Learning {
         // After an exhale the present is what was just measured, not the overload before it.
-        let recent_ln = if learned.limit_bound {
-            learned.service_ln
-        } else {
-            self.recent_ln
-        };
+        let recent_ln = if learned.limit_bound { learned.service_ln } else { self.recent_ln };
         Learning::Running(Saturation::new(learned, recent_ln, now))
     }
 

@@ -45,11 +45,7 @@ impl Gate {
     /// Ohms that saturation adds for such an arrival, at ground potential `ground_volts`.
     pub fn saturation_ohms(&self, in_flight: u32, ground_volts: f64) -> f64 {
         let current = self.current(in_flight);
-        if current > 0.0 && self.wall {
-            WALL_OHMS
-        } else {
-            ground_volts * current
-        }
+        if current > 0.0 && self.wall { WALL_OHMS } else { ground_volts * current }
     }
 
     /// R: what an arrival has to overcome that would be number `in_flight`, itself included.

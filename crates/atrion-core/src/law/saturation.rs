@@ -55,11 +55,8 @@ impl Saturation {
     pub(super) fn new(learned: &Learned, recent_ln: f64, now: Timestamp) -> Self {
         let service_secs = math::max(learned.service_secs, SHORTEST_SERVICE_SECS);
         let little = learned.throughput * service_secs;
-        let parallelism = if learned.limit_bound {
-            little
-        } else {
-            math::min(learned.mean_in_flight, little)
-        };
+        let parallelism =
+            if learned.limit_bound { little } else { math::min(learned.mean_in_flight, little) };
         Self {
             service_secs,
             service_ln: learned.service_ln,
@@ -90,10 +87,7 @@ impl Saturation {
         let standing =
             config.queue_min() + config.queue_baselines() * math::min(self.parallelism, little);
         let transient = math::clamp((0.9 - self.standing) / 0.3, 0.0, 1.0);
-        math::max(
-            standing + transient * math::max(config.queue_burst() - standing, 0.0),
-            1e-3,
-        )
+        math::max(standing + transient * math::max(config.queue_burst() - standing, 0.0), 1e-3)
     }
 
     /// Largest in-flight count at admission whose latency still shows the bare service time.
@@ -114,10 +108,7 @@ impl Saturation {
     pub(super) fn tick(&mut self, w: &Window, dt_secs: f64, now: Timestamp, config: &LawConfig) {
         self.learn_latency(w, now, config);
         let horizon = math::max(
-            math::max(
-                config.horizon_secs(),
-                HORIZON_SERVICE_TIMES * self.service_secs,
-            ),
+            math::max(config.horizon_secs(), HORIZON_SERVICE_TIMES * self.service_secs),
             config.horizon_samples() / math::max(self.present_rate, 1e-9),
         );
         let weight = 1.0 - math::exp(-dt_secs / horizon);
@@ -163,11 +154,8 @@ impl Saturation {
         let count = f64::from(w.uncontended.count);
         let gap = now.secs_since(self.last_uncontended) / count;
         let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
-        let per_sample = math::clamp(
-            1.0 - math::exp(-gap / memory),
-            SERVICE_WEIGHT.0,
-            SERVICE_WEIGHT.1,
-        );
+        let per_sample =
+            math::clamp(1.0 - math::exp(-gap / memory), SERVICE_WEIGHT.0, SERVICE_WEIGHT.1);
         // While there are few samples they are simply averaged.
         self.samples = math::min(self.samples + count, 1e9);
         let per_sample = math::max(per_sample, 1.0 / self.samples);
@@ -185,11 +173,7 @@ impl Saturation {
     }
 
     pub(super) fn rebase(&mut self, now: Timestamp) {
-        for moment in [
-            &mut self.calm_since,
-            &mut self.grown_at,
-            &mut self.last_uncontended,
-        ] {
+        for moment in [&mut self.calm_since, &mut self.grown_at, &mut self.last_uncontended] {
             *moment = (*moment).min(now);
         }
     }

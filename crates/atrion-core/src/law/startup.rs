@@ -123,10 +123,7 @@ impl Startup {
 
     fn is_calm(&self) -> bool {
         self.yardstick.count < YARDSTICK_KNOWN
-            || self
-                .yardstick
-                .mean_ln()
-                .is_some_and(|ln| self.recent_ln <= ln + CALM_MARGIN)
+            || self.yardstick.mean_ln().is_some_and(|ln| self.recent_ln <= ln + CALM_MARGIN)
     }
 
     /// Moves time on; `Some` when the start is over.
@@ -147,11 +144,7 @@ impl Startup {
         });
         let done = known && self.successes >= ENOUGH_SUCCESSES && long_enough;
         let disturbed = known && self.limit_bound && !self.is_calm();
-        if (done || disturbed) && elapsed > 0.0 {
-            self.learned(elapsed)
-        } else {
-            None
-        }
+        if (done || disturbed) && elapsed > 0.0 { self.learned(elapsed) } else { None }
     }
 
     pub(super) fn rebase(&mut self, now: Timestamp) {
@@ -238,11 +231,8 @@ impl Exhale {
         let count = f64::from(self.marked.count);
         let variance = math::max(self.sum_ln_squared / count - mean_ln * mean_ln, 0.0);
         let doubt = math::max(0.2, 2.0 * math::sqrt(variance / count));
-        let weight = if (mean_ln - result.service_ln).abs() > doubt {
-            1.0
-        } else {
-            count / (count + 64.0)
-        };
+        let weight =
+            if (mean_ln - result.service_ln).abs() > doubt { 1.0 } else { count / (count + 64.0) };
         result.samples = if weight < 1.0 {
             result.samples.saturating_add(self.marked.count)
         } else {

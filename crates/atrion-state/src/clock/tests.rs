@@ -14,10 +14,7 @@ fn monotonic_readings_of_one_thread_never_decrease() {
 /// The rate agrees with the operating system's clock. Each reading is bracketed by two readings
 /// of the system clock, so that no pre-emption of the test can make it fail.
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "compares with the system's clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "compares with the system's clock")]
 fn monotonic_clock_runs_at_the_rate_of_the_system_clock() {
     use std::time::Instant;
     let clock = MonotonicClock::new();
@@ -57,10 +54,7 @@ fn manual_clock_moves_only_when_told_and_is_shared_by_its_clones() {
     assert_eq!(clock.now(), Timestamp::ZERO);
     assert_eq!(other.advance(Duration::from_secs(2)), clock.now());
     assert_eq!(clock.now(), Timestamp::from_secs(2));
-    assert_eq!(
-        ManualClock::starting_at(Timestamp::from_secs(7)).now(),
-        Timestamp::from_secs(7)
-    );
+    assert_eq!(ManualClock::starting_at(Timestamp::from_secs(7)).now(), Timestamp::from_secs(7));
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! `admit` and `record` allocate nothing: not while calm, not while shedding, not while probing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use atrion_core::flow::Priority;
+use atrion_engine::{Atrion, Reason};
+use atrion_state::clock::ManualClock;
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on unchanged to the system allocator.
+#[expect(unsafe_code, reason = "counting allocations needs a global allocator")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|c| c.set(c.get() + 1));
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    f();
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn the_request_path_allocates_nothing() {
+    assert!(allocations(|| drop(std::hint::black_box(Box::new([0u8; 64])))) > 0, "the counter works");
+
+    let clock = ManualClock::new();
+    let atrion = Atrion::builder().clock(clock.clone()).seed(7).build().expect("valid");
+    let route = atrion.route("checkout");
+    let mut held = Vec::with_capacity(4096);
+    let (mut served, mut saturated, mut open) = (0, 0, 0);
+    // The first use of the clock, thread-locals and configuration guard may set themselves up.
+    drop(route.admit(Priority::Normal));
+
+    let count = allocations(|| {
+        // Calm, past start-up, then an overload, then a dead dependency: every phase and mode.
+        for step in 0..20_000u32 {
+            clock.advance(Duration::from_micros(500));
+            let overload = (8_000..12_000).contains(&step);
+            match route.admit(Priority::Normal) {
+                Ok(permit) if overload => held.push(permit),
+                Ok(permit) => {
+                    clock.advance(Duration::from_micros(300));
+                    served += 1;
+                    if step < 12_000 { permit.success() } else { permit.failure() }
+                }
+                Err(shed) if shed.reason() == Reason::BreakerOpen => open += 1,
+                Err(_) => saturated += 1,
+            }
+            if step == 12_000 {
+                held.clear();
+            }
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(served > 5_000 && saturated > 1_000 && open > 1_000, "{served} {saturated} {open}");
+}
