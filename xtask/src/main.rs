@@ -1,2 +1,164 @@
-//! The project's commands.
-fn main() {}
+//! The project's commands, run as `cargo xtask COMMAND` from any folder of the workspace.
+//!
+//! Each command prints what it does, each failing step prints the command that repeats it, and
+//! the last line says how it ended. Exit status: 0 for success, 1 for a failure, 2 for a command
+//! line or a place that makes no sense.
+
+mod boundary;
+mod ci;
+mod demo;
+mod feature_sets;
+mod manifest;
+mod no_std;
+mod runner;
+mod setup;
+mod tally;
+mod test;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::runner::Runner;
+
+const HELP: &str = "\
+The project's commands.
+
+Usage: cargo xtask COMMAND
+
+  setup            install what is missing to build and test
+  demo [OPTIONS]   show a real service under overload and outage, without and with Atrion
+                   (cargo xtask demo --help lists the options)
+  test             run everything: unit, integration, property and documentation tests, feature
+                   combinations, no_std, golden vectors, loom, benches once, the demo in short
+  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, test
+  help             this text
+";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Setup,
+    Demo(Vec<OsString>),
+    Test,
+    Ci(Vec<ci::Lane>),
+    Help,
+}
+
+/// Parses the arguments after the program's name; the error is a sentence for the user.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let Some(first) = parser.next().map_err(|e| e.to_string())? else {
+        return Ok(Command::Help);
+    };
+    let name = match first {
+        lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
+        lexopt::Arg::Value(name) => name.to_string_lossy().into_owned(),
+        other => return Err(other.unexpected().to_string()),
+    };
+    let rest: Vec<OsString> = parser.raw_args().map_err(|e| e.to_string())?.collect();
+    let at_most = |count: usize| {
+        rest.get(count)
+            .map_or(Ok(()), |extra| Err(format!("`{name}` does not take `{}`", extra.display())))
+    };
+    match name.as_str() {
+        "setup" => at_most(0).map(|()| Command::Setup),
+        "demo" => Ok(Command::Demo(rest)),
+        "test" => at_most(0).map(|()| Command::Test),
+        "ci" => {
+            at_most(1)?;
+            let lanes = match rest.first() {
+                None => ci::Lane::ALL.to_vec(),
+                Some(lane) => vec![lane.to_string_lossy().parse()?],
+            };
+            Ok(Command::Ci(lanes))
+        }
+        "help" => Ok(Command::Help),
+        unknown => Err(format!("there is no command `{unknown}`")),
+    }
+}
+
+/// The workspace this tool was built in, if it still stands there.
+fn workspace_root() -> Result<PathBuf, String> {
+    let built_in = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let root = built_in.parent().map(Path::to_path_buf).unwrap_or_default();
+    if root.join("Cargo.toml").is_file() && root.join("crates").is_dir() {
+        Ok(root)
+    } else {
+        Err(format!(
+            "the workspace this tool was built in ({}) is gone; go to the repository and run `cargo xtask` there",
+            root.display()
+        ))
+    }
+}
+
+fn run() -> Result<bool, String> {
+    let command = parse(std::env::args_os().skip(1))
+        .map_err(|why| format!("{why}; `cargo xtask help` lists the commands"))?;
+    if command == Command::Help {
+        print!("{HELP}");
+        return Ok(true);
+    }
+    let root = workspace_root()?;
+    match command {
+        Command::Help => Ok(true),
+        Command::Setup => setup::run(&root).map(|()| true),
+        Command::Demo(args) => demo::run(&root, &args),
+        Command::Test => test::run(&mut Runner::new(&root)),
+        Command::Ci(lanes) => ci::run(&root, &lanes),
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Command, String> {
+        parse(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn nothing_and_help_print_the_help() {
+        for words in [&[][..], &["help"], &["--help"], &["-h"]] {
+            assert_eq!(parsed(words), Ok(Command::Help), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_demo_gets_its_options_unread() {
+        let expected = Command::Demo(vec!["--short".into(), "--json".into(), "a b".into()]);
+        assert_eq!(parsed(&["demo", "--short", "--json", "a b"]), Ok(expected));
+    }
+
+    #[test]
+    fn ci_without_a_lane_runs_them_all() {
+        assert_eq!(parsed(&["ci"]), Ok(Command::Ci(ci::Lane::ALL.to_vec())));
+        assert_eq!(parsed(&["ci", "deny"]), Ok(Command::Ci(vec![ci::Lane::Deny])));
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        for (words, named) in [
+            (&["tset"][..], "tset"),
+            (&["test", "--fast"], "--fast"),
+            (&["ci", "clipy"], "clipy"),
+            (&["ci", "fmt", "doc"], "doc"),
+            (&["--verbose"], "verbose"),
+        ] {
+            let why = parsed(words).expect_err("must be refused");
+            assert!(why.contains(named), "{words:?}: {why}");
+        }
+    }
+}

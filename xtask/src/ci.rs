@@ -1,0 +1,146 @@
+//! The lanes of continuous integration, each runnable by hand.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::runner::{Line, Runner};
+use crate::{boundary, setup, test};
+
+/// One lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Fmt,
+    Boundary,
+    Clippy,
+    Doc,
+    Deny,
+    Test,
+}
+
+impl Lane {
+    /// All lanes, the quick ones first.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Fmt, Self::Boundary, Self::Clippy, Self::Doc, Self::Deny, Self::Test];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Boundary => "boundary",
+            Self::Clippy => "clippy",
+            Self::Doc => "doc",
+            Self::Deny => "deny",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl FromStr for Lane {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|lane| lane.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|lane| lane.name()).collect();
+            format!("there is no lane `{name}`; the lanes are {}", known.join(", "))
+        })
+    }
+}
+
+/// Runs the lanes in order, all of them even if one fails.
+///
+/// # Errors
+///
+/// A sentence if a tool is missing and cannot be installed.
+pub(crate) fn run(root: &Path, lanes: &[Lane]) -> Result<bool, String> {
+    setup::run(root)?;
+    let mut runner = Runner::new(root);
+    let mut failed = Vec::new();
+    for lane in lanes {
+        let good = match lane {
+            Lane::Fmt => runner.check("format", &Line::cargo("fmt --all -- --check")),
+            Lane::Boundary => boundary_step(&mut runner),
+            Lane::Clippy => runner.check(
+                "clippy",
+                &Line::cargo("clippy --workspace --all-targets --all-features -- -D warnings"),
+            ),
+            Lane::Doc => runner.check(
+                "documentation",
+                &Line::cargo("doc --workspace --all-features --no-deps --document-private-items")
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            ),
+            Lane::Deny => deny(&mut runner)?,
+            Lane::Test => test::steps(&mut runner)?,
+        };
+        if !good {
+            failed.push(lane.name());
+        }
+    }
+    runner.print_failures();
+    let names: Vec<&str> = lanes.iter().map(|lane| lane.name()).collect();
+    if failed.is_empty() {
+        println!("\nci passed: {}", names.join(", "));
+    } else {
+        println!("\nci failed: {}", failed.join(", "));
+    }
+    Ok(failed.is_empty())
+}
+
+/// The boundary check as a step.
+pub(crate) fn boundary_step(runner: &mut Runner) -> bool {
+    let root = runner.root().to_path_buf();
+    runner.own("open-core boundary", "cargo xtask ci boundary", || boundary::check(&root))
+}
+
+/// Licences, bans and sources need no network. The advisories need their database, so they are
+/// checked where it can be had, and their absence is said aloud.
+fn deny(runner: &mut Runner) -> Result<bool, String> {
+    setup::cargo_deny(runner.root())?;
+    let offline = Line::cargo("deny --all-features --offline check licenses bans sources");
+    let mut good = runner.check("licences, bans and sources", &offline);
+    if fetch_advisories(runner.root()) {
+        let known = Line::cargo("deny --all-features check --disable-fetch advisories");
+        good &= runner.check("advisories", &known);
+    } else {
+        println!(
+            "\n==> advisories: NOT CHECKED, their database cannot be reached from here\n    \
+             again where it can: cargo deny fetch db && cargo xtask ci deny"
+        );
+    }
+    Ok(good)
+}
+
+/// Brings the advisory database; `false` if that fails or takes more than a minute.
+fn fetch_advisories(root: &Path) -> bool {
+    println!("\n==> advisory database\n    cargo deny fetch db");
+    let child = Command::new("cargo")
+        .args(["deny", "fetch", "db"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else { return false };
+    for _ in 0..600 {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => std::thread::sleep(Duration::from_millis(100)),
+            Err(_) => break,
+        }
+    }
+    // A firewall that swallows packets would keep it for hours.
+    child.kill().and_then(|()| child.wait()).is_ok_and(|_| false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lane_is_found_by_its_name() {
+        for lane in Lane::ALL {
+            assert_eq!(lane.name().parse(), Ok(lane));
+        }
+        let why = "lint".parse::<Lane>().expect_err("no such lane");
+        assert!(why.contains("clippy") && why.contains("lint"), "{why}");
+    }
+}

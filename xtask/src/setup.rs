@@ -1,0 +1,153 @@
+//! Installs what is missing on this machine, and nothing that is there.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::runner::Line;
+
+/// The oldest compiler the workspace supports, as its manifest says.
+const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// What a build needs besides Rust: a C compiler, which links every Rust program.
+const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
+
+/// Makes the machine ready to build and test; does nothing where it already is.
+///
+/// # Errors
+///
+/// A sentence that says what is missing and how to install it.
+pub(crate) fn run(root: &Path) -> Result<(), String> {
+    println!("==> setup");
+    compiler(root)?;
+    linker(root)?;
+    component(root, "clippy", "clippy-driver")?;
+    component(root, "rustfmt", "rustfmt")?;
+    println!("    ready");
+    Ok(())
+}
+
+/// Installs `cargo-deny` from its own locked sources if it is missing.
+pub(crate) fn cargo_deny(root: &Path) -> Result<(), String> {
+    if answers("cargo-deny", "--version") {
+        return Ok(());
+    }
+    println!("    cargo-deny is missing; building it takes some minutes");
+    must_run(root, &Line::cargo("install --locked cargo-deny"))
+}
+
+fn compiler(root: &Path) -> Result<(), String> {
+    let output =
+        Command::new("rustc").arg("--version").current_dir(root).output().map_err(|e| {
+            format!("`rustc` cannot be started ({e}); install Rust {RUST} or newer")
+        })?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let found = said.split_whitespace().nth(1).and_then(version);
+    let needed = version(RUST);
+    if found < needed {
+        return Err(format!(
+            "`{said}` is too old: Atrion needs Rust {RUST}; `rustup update stable` installs it"
+        ));
+    }
+    println!("    {said}");
+    Ok(())
+}
+
+/// The major and minor number at the start of a version.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.');
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
+}
+
+fn linker(root: &Path) -> Result<(), String> {
+    let missing: Vec<&str> = DEBIAN_PACKAGES
+        .iter()
+        .filter(|(program, _)| !answers(program, "--version"))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        println!("    C compiler and linker found");
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !Path::new("/etc/debian_version").is_file() || !answers("apt-get", "--version") {
+        return Err(format!(
+            "a C compiler and linker are missing. Install them with your system's packages \
+             (Fedora: dnf install gcc; Arch: pacman -S gcc; Alpine: apk add build-base; \
+             macOS: xcode-select --install; Windows: the Visual Studio build tools), \
+             then run this command again (Debian's names: {packages})"
+        ));
+    }
+    println!("    installing Debian packages: {packages}");
+    must_run(root, &as_root("apt-get update --quiet"))?;
+    let install = as_root("apt-get install --yes --no-install-recommends");
+    must_run(root, &install.args(missing))
+}
+
+/// `words` as the superuser: directly where this already is one, through sudo elsewhere.
+fn as_root(words: &str) -> Line {
+    let own = Command::new("id").arg("-u").output();
+    let is_root = own.is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+    let mut words = words.split_whitespace();
+    if is_root {
+        Line::new(words.next().unwrap_or_default()).args(words)
+    } else {
+        Line::new("sudo").args(words)
+    }
+}
+
+/// Adds a component of the toolchain if its program is missing.
+fn component(root: &Path, component: &str, program: &str) -> Result<(), String> {
+    if answers(program, "--version") {
+        println!("    {component} found");
+        return Ok(());
+    }
+    if !answers("rustup", "--version") {
+        return Err(format!(
+            "`{program}` is missing and so is rustup; install the package of your \
+             system that brings {component}, then run this command again"
+        ));
+    }
+    println!("    adding {component}");
+    must_run(root, &Line::new("rustup").args(["component", "add", component]))
+}
+
+/// Whether a program is there and runs.
+fn answers(program: &str, arg: &str) -> bool {
+    Command::new(program)
+        .arg(arg)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn must_run(root: &Path, line: &Line) -> Result<(), String> {
+    println!("    {line}");
+    match line.command(root).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{line}` ended with {status}")),
+        Err(e) => Err(format!("`{line}` cannot be started: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert_eq!(version("1.95.0"), Some((1, 95)));
+        assert!(version("1.9.0") < version("1.88"));
+        assert!(version("2.0") > version("1.88"));
+        assert_eq!(version("nightly"), None);
+        assert!(version("nightly") < version(RUST));
+    }
+
+    #[test]
+    fn an_absent_program_does_not_answer() {
+        assert!(!answers("a-program-that-nobody-has", "--version"));
+        assert!(answers("rustc", "--version"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Every test there is, in one command.
+
+use std::process::Stdio;
+
+use crate::manifest::{self, Crate};
+use crate::runner::{Line, Runner};
+use crate::{ci, demo, feature_sets, no_std, setup};
+
+/// Runs setup and every test; the last line says how many passed and failed.
+///
+/// # Errors
+///
+/// A sentence if a tool is missing and cannot be installed, or the workspace cannot be read.
+pub(crate) fn run(runner: &mut Runner) -> Result<bool, String> {
+    setup::run(runner.root())?;
+    steps(runner)?;
+    runner.print_failures();
+    let tally = runner.tally();
+    if tally.ignored > 0 {
+        println!("{} left out by their own mark", tally.ignored);
+    }
+    println!("\n{} passed, {} failed", tally.passed, tally.failed);
+    Ok(runner.all_passed())
+}
+
+/// The steps of the test lane; `true` if all passed.
+///
+/// # Errors
+///
+/// A sentence if the workspace cannot be read.
+pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
+    let crates = manifest::crates(runner.root())?;
+    let before = runner.tally().failed;
+    ci::boundary_step(runner);
+    runner.tests(
+        "all tests, every feature",
+        &Line::cargo("test --workspace --all-features --no-fail-fast"),
+    );
+    default_features(runner, &crates);
+    for (title, line) in crates.iter().flat_map(feature_sets::checks) {
+        runner.check(&title, &line);
+    }
+    no_std::run(runner);
+    loom(runner, &crates);
+    benches(runner, &crates);
+    short_demo(runner);
+    Ok(runner.tally().failed == before)
+}
+
+/// Tests once more the crates whose default leaves features out: a test may only pass with
+/// what an optional feature brings.
+fn default_features(runner: &mut Runner, crates: &[Crate]) {
+    let partial =
+        |c: &&Crate| c.is_library() && c.features.iter().any(|f| !c.default_features.contains(f));
+    let names: Vec<&str> =
+        crates.iter().filter(partial).flat_map(|c| ["--package", c.name.as_str()]).collect();
+    if !names.is_empty() {
+        let line = Line::cargo("test --no-fail-fast --lib --tests").args(names);
+        runner.tests("tests with default features", &line);
+    }
+}
+
+/// The test targets that explore interleavings: `tests/loom*.rs` of crates that know loom.
+fn loom(runner: &mut Runner, crates: &[Crate]) {
+    for krate in crates {
+        if !krate.dependencies.iter().any(|d| d.name == "loom") {
+            continue;
+        }
+        let is_loom = |t: &&manifest::Target| t.kind == "test" && t.name.starts_with("loom");
+        for target in krate.targets.iter().filter(is_loom) {
+            let line = Line::cargo("test --release --no-fail-fast --package")
+                .args([krate.name.as_str(), "--test", target.name.as_str()])
+                .env("RUSTFLAGS", "--cfg loom")
+                // Another flag for every crate: in one folder with the rest it would rebuild
+                // everything each time.
+                .env("CARGO_TARGET_DIR", "target/loom")
+                // Preemptions explored per execution; the crate's README says why 3 suffices.
+                .env("LOOM_MAX_PREEMPTIONS", "3");
+            runner.tests(&format!("{}: {} under loom", krate.name, target.name), &line);
+        }
+    }
+}
+
+/// Every benchmark's body runs once, so that none rots.
+fn benches(runner: &mut Runner, crates: &[Crate]) {
+    for krate in crates {
+        if krate.targets.iter().any(|t| t.kind == "bench") {
+            let line = Line::cargo("test --benches --package").args([krate.name.as_str()]);
+            runner.check(&format!("{}: every benchmark once", krate.name), &line);
+        }
+    }
+}
+
+/// The demonstration with its own verdict, in seconds instead of a minute and a half.
+///
+/// A verdict is never tried twice. Only when the demonstration itself says that the machine was
+/// too busy to measure anything, so that there was no verdict, it is asked once more.
+fn short_demo(runner: &mut Runner) {
+    if !runner.check("build of the demonstration", &demo::build()) {
+        return;
+    }
+    let root = runner.root().to_path_buf();
+    let args = ["--short".to_owned()];
+    let line = demo::program(&root, &args);
+    runner.own("the demonstration in short", "cargo xtask demo --short", || {
+        let once = || {
+            let status = line.command(&root).stdin(Stdio::null()).status();
+            status.map_err(|e| format!("cannot be started: {e}"))
+        };
+        let mut status = once()?;
+        if status.code() == Some(demo::TOO_BUSY) {
+            println!("    no verdict, the machine was too busy; once more");
+            status = once()?;
+        }
+        if status.success() { Ok(()) } else { Err(format!("ended with {status}")) }
+    });
+}
