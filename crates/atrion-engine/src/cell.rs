@@ -795,3 +795,6 @@ fn sampling_shift(completed: u32, dt_secs: f64, law: &LawConfig) -> u32 {
     }
     shift
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;
