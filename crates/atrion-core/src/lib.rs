@@ -5,5 +5,7 @@ pub mod error;
 pub mod flow;
 pub mod law;
 pub mod math;
+pub mod telemetry;
 pub mod time;
 pub mod units;
+pub mod vector;
