@@ -102,7 +102,7 @@ impl Runner {
             .status()
             .map_err(|e| format!("cannot be started: {e}"))
             .and_then(exit_sentence);
-        self.settle(title, &line.to_string(), outcome)
+        self.settle(title, &line.to_string(), &outcome)
     }
 
     /// Runs one check of this tool's own; `again` is the command that repeats it.
@@ -114,7 +114,7 @@ impl Runner {
     ) -> bool {
         announce(title, again);
         let outcome = check();
-        self.settle(title, again, outcome)
+        self.settle(title, again, &outcome)
     }
 
     /// Runs test binaries and counts the tests they report, passing their output on.
@@ -137,8 +137,8 @@ impl Runner {
         outcome.is_ok()
     }
 
-    fn settle(&mut self, title: &str, again: &str, outcome: Result<(), String>) -> bool {
-        match &outcome {
+    fn settle(&mut self, title: &str, again: &str, outcome: &Result<(), String>) -> bool {
+        match outcome {
             Ok(()) => self.tally.passed += 1,
             Err(why) => {
                 self.tally.failed += 1;
