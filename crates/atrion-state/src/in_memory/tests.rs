@@ -1,0 +1,181 @@
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake};
+
+use futures_core::Stream;
+use proptest::prelude::*;
+
+use super::*;
+use crate::blocking::block_on;
+use crate::test_vectors::vector;
+
+fn connected(capacity: usize) -> InMemoryProvider {
+    let provider = InMemoryProvider::with_capacity(NonZeroUsize::new(capacity).unwrap());
+    block_on(provider.connect()).unwrap();
+    provider
+}
+
+fn write(provider: &InMemoryProvider, route: &str, millis: u64) {
+    block_on(provider.update_vector(route, vector(millis, 1.0))).unwrap();
+}
+
+fn holds(provider: &InMemoryProvider, route: &str) -> bool {
+    block_on(provider.get_vector(route)).unwrap().is_some()
+}
+
+/// Counts its wake-ups.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn poll(stream: &mut BoxStream<RemoteVector>, bell: &Arc<Bell>) -> Poll<Option<String>> {
+    let waker = Waker::from(Arc::clone(bell));
+    Pin::new(stream)
+        .poll_next(&mut Context::from_waker(&waker))
+        .map(|item| item.map(|remote| remote.route.to_string()))
+}
+
+fn item(route: &str) -> Poll<Option<String>> {
+    Poll::Ready(Some(route.to_owned()))
+}
+
+#[test]
+fn a_million_routes_leave_the_capacity_and_every_eviction_is_counted() {
+    let provider = connected(1_000);
+    for index in 0..1_000_000_u64 {
+        write(&provider, &index.to_string(), index);
+    }
+    assert_eq!(provider.len(), 1_000);
+    assert_eq!(provider.evictions(), 999_000);
+    assert!(holds(&provider, "999999") && holds(&provider, "999000"));
+    assert!(!holds(&provider, "998999"));
+}
+
+#[test]
+fn the_default_capacity_takes_no_memory_in_advance_and_can_be_read_back() {
+    let provider = InMemoryProvider::default();
+    assert_eq!(provider.capacity().get(), 100_000);
+    assert!(provider.is_empty());
+}
+
+#[test]
+fn the_last_node_to_disconnect_empties_the_store() {
+    let one = connected(10);
+    let two = one.peer();
+    block_on(two.connect()).unwrap();
+    write(&one, "r", 1);
+    block_on(one.disconnect()).unwrap();
+    assert!(holds(&two, "r"));
+    drop(two);
+    assert_eq!(one.len(), 0);
+    block_on(one.connect()).unwrap();
+    assert!(!holds(&one, "r"));
+}
+
+#[test]
+fn a_poisoned_lock_does_not_stop_the_provider() {
+    let provider = connected(10);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = provider.store.lock().unwrap();
+        panic!("while the lock is held");
+    }));
+    assert!(panicked.is_err() && provider.store.is_poisoned());
+    write(&provider, "r", 1);
+    assert!(holds(&provider, "r"));
+}
+
+#[test]
+fn a_busy_route_waits_once_in_the_place_of_its_first_change() {
+    let one = connected(10);
+    let two = one.peer();
+    block_on(two.connect()).unwrap();
+    let mut stream = two.subscribe().unwrap();
+    let bell = Arc::new(Bell::default());
+    assert_eq!(poll(&mut stream, &bell), Poll::Pending);
+
+    write(&one, "busy", 1);
+    write(&one, "calm", 1);
+    write(&one, "busy", 2);
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1, "one wake-up is enough");
+    assert_eq!(poll(&mut stream, &bell), item("busy"));
+    assert_eq!(poll(&mut stream, &bell), item("calm"));
+    assert_eq!(poll(&mut stream, &bell), Poll::Pending);
+}
+
+#[test]
+fn an_overrun_reader_is_woken_and_finds_the_end() {
+    let one = connected(2);
+    let two = one.peer();
+    block_on(two.connect()).unwrap();
+    let mut stream = two.subscribe().unwrap();
+    for route in ["a", "b", "c"] {
+        write(&one, route, 1);
+    }
+    let bell = Arc::new(Bell::default());
+    assert_eq!(poll(&mut stream, &bell), Poll::Ready(None));
+    let mut anew = two.subscribe().unwrap();
+    let mut found = [poll(&mut anew, &bell), poll(&mut anew, &bell)];
+    found.sort_by_key(|poll| format!("{poll:?}"));
+    assert_eq!(found, [item("b"), item("c")]);
+}
+
+#[test]
+fn a_reader_is_woken_by_the_disconnection_and_forgotten_subscriptions_are_freed() {
+    let provider = connected(2);
+    let mut stream = provider.subscribe().unwrap();
+    let bell = Arc::new(Bell::default());
+    assert_eq!(poll(&mut stream, &bell), Poll::Pending);
+    for _ in 0..100 {
+        drop(provider.subscribe());
+    }
+    assert!(provider.lock().feeds.len() <= 2);
+    block_on(provider.disconnect()).unwrap();
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+    assert_eq!(poll(&mut stream, &bell), Poll::Ready(None));
+}
+
+proptest! {
+    /// Exact LRU, against a list moved by hand.
+    #[test]
+    fn evicts_exactly_the_least_recently_used(
+        capacity in 1_usize..6,
+        operations in prop::collection::vec((any::<bool>(), 0_u8..10), 0..200),
+    ) {
+        let provider = connected(capacity);
+        let mut model: VecDeque<String> = VecDeque::new();
+        for (is_write, name) in operations {
+            let route = name.to_string();
+            let place = model.iter().position(|held| *held == route);
+            if is_write {
+                write(&provider, &route, 1);
+            } else {
+                prop_assert_eq!(holds(&provider, &route), place.is_some());
+            }
+            if let Some(place) = place {
+                model.remove(place);
+            }
+            if is_write || place.is_some() {
+                model.push_back(route);
+            }
+            if model.len() > capacity {
+                model.pop_front();
+            }
+        }
+        let mut held: Vec<String> = block_on(provider.snapshot())
+            .unwrap()
+            .iter()
+            .map(|held| held.route.to_string())
+            .collect();
+        held.sort();
+        let mut expected: Vec<String> = model.into();
+        expected.sort();
+        prop_assert_eq!(held, expected);
+    }
+}
