@@ -46,10 +46,7 @@ impl<T> Guarded<T> {
         operation: &'static str,
         inner: BoxFuture<'static, Result<T, ProviderError>>,
     ) -> Self {
-        Self {
-            operation,
-            inner: Some(inner),
-        }
+        Self { operation, inner: Some(inner) }
     }
 }
 
@@ -64,10 +61,7 @@ impl<T> Future for Guarded<T> {
         let result = match contain(|| inner.as_mut().poll(context)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result,
-            Err(message) => Err(ProviderError::Panicked {
-                operation: self.operation,
-                message,
-            }),
+            Err(message) => Err(ProviderError::Panicked { operation: self.operation, message }),
         };
         discard(self.inner.take());
         Poll::Ready(result)

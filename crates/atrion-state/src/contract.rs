@@ -49,11 +49,7 @@ pub struct Fixture {
 impl Fixture {
     /// A provider that does not share and whose bound is not tried.
     pub fn new(provider: Arc<dyn StateProvider>) -> Self {
-        Self {
-            provider,
-            peer: None,
-            capacity: None,
-        }
+        Self { provider, peer: None, capacity: None }
     }
 
     /// Adds another node over the same store, for clauses 16 to 18.

@@ -74,13 +74,7 @@ impl<C: Clock> PulseTask<C> {
         clock: C,
         config: PulseConfig,
     ) -> Self {
-        Self {
-            provider,
-            source,
-            clock,
-            config,
-            draws: Draws::unpredictable(),
-        }
+        Self { provider, source, clock, config, draws: Draws::unpredictable() }
     }
 
     /// Makes the jitter repeatable.
@@ -100,13 +94,7 @@ impl<C: Clock> PulseTask<C> {
 
     /// Starts the task on `runtime`, whose time driver must be enabled.
     pub fn spawn_on(self, runtime: &Handle) -> PulseHandle {
-        let runner = Runner::new(
-            self.provider,
-            self.source,
-            self.clock,
-            self.config,
-            self.draws,
-        );
+        let runner = Runner::new(self.provider, self.source, self.clock, self.config, self.draws);
         let (wishes, inbox) = mpsc::channel(MAX_WISHES);
         let (status_sender, status) = watch::channel(Status::default());
         let body = Body {
@@ -309,9 +297,7 @@ pub struct TokioClock {
 impl TokioClock {
     /// A clock that reads zero now. Inside a runtime whose time is paused, it stands still too.
     pub fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 }
 
@@ -327,5 +313,5 @@ impl Clock for TokioClock {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

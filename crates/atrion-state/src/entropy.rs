@@ -74,17 +74,11 @@ mod tests {
         for _ in 0..10_000 {
             deciles[(draws.draw().get() * 10.0) as usize] += 1;
         }
-        assert!(
-            deciles.iter().all(|n| (850..1_150).contains(n)),
-            "{deciles:?}"
-        );
+        assert!(deciles.iter().all(|n| (850..1_150).contains(n)), "{deciles:?}");
     }
 
     #[test]
     fn instances_differ() {
-        assert_ne!(
-            Draws::unpredictable().next_u64(),
-            Draws::unpredictable().next_u64()
-        );
+        assert_ne!(Draws::unpredictable().next_u64(), Draws::unpredictable().next_u64());
     }
 }

@@ -85,17 +85,11 @@ impl ProviderError {
 
     /// A [`ProviderError::Unavailable`] with its cause.
     pub fn unavailable(operation: &'static str, source: impl Into<Cause>) -> Self {
-        Self::Unavailable {
-            operation,
-            source: source.into(),
-        }
+        Self::Unavailable { operation, source: source.into() }
     }
 
     /// A [`ProviderError::Refused`] with its cause.
     pub fn refused(operation: &'static str, source: impl Into<Cause>) -> Self {
-        Self::Refused {
-            operation,
-            source: source.into(),
-        }
+        Self::Refused { operation, source: source.into() }
     }
 }

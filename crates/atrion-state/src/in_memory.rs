@@ -101,10 +101,7 @@ impl InMemoryProvider {
     pub fn peer(&self) -> Self {
         let mut store = self.lock();
         store.last_node += 1;
-        Self {
-            store: Arc::clone(&self.store),
-            node: store.last_node,
-        }
+        Self { store: Arc::clone(&self.store), node: store.last_node }
     }
 
     /// How many routes are held.
@@ -276,13 +273,9 @@ impl StateProvider for InMemoryProvider {
     ) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
             drop(self.connected()?);
-            batch
-                .iter()
-                .try_for_each(|change| check_route(&change.route))?;
+            batch.iter().try_for_each(|change| check_route(&change.route))?;
             // One short lock for each vector, so that a large batch holds nobody up.
-            batch
-                .iter()
-                .try_for_each(|change| self.write(&change.route, change.vector))
+            batch.iter().try_for_each(|change| self.write(&change.route, change.vector))
         })
     }
 

@@ -1,4 +1,40 @@
-//! State for Atrion.
+//! The state of [Atrion](https://docs.rs/atrion): what remembers it, what shares it, and what
+//! tells the time. It is used through the `atrion` crate; use it directly to write an adapter for
+//! another store.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`provider`] | the port: [`StateProvider`](provider::StateProvider), with its contract in numbered clauses |
+//! | `contract` | the contract as a test suite for any adapter (feature `test-util`) |
+//! | [`in_memory`] | the default provider: bounded, least recently used goes first |
+//! | [`manager`] | a cache of routes with lock-free reads that feeds the pulse |
+//! | [`pulse`] | compute, buffer, push, pull: a machine without I/O |
+//! | `driver` | the pulse as a task on tokio (feature `tokio`) |
+//! | [`manual`] | the pulse for programs without a runtime |
+//! | [`clock`] | the only place that reads the machine's clock |
+//! | [`entropy`], [`blocking`] | seeded draws; waiting for one future on this thread |
+//!
+//! # The loop
+//!
+//! ```text
+//!  request path           pulse, every 100 ms                    provider
+//!  ------------           -------------------                    --------
+//!  compute state  ----->  collect what changed
+//!  read cache     <---    keep the latest of each route
+//!                     \   push a batch, one at a time  ------->  store, share
+//!                      -- pass on what is newer        <-------  subscription
+//! ```
+//!
+//! Nothing on the request path waits for the pulse, and nothing that a provider does (fail, hang,
+//! panic, lie) reaches the request path. What fails is kept and sent again; what cannot be kept is
+//! counted.
+//!
+//! # Features
+//!
+//! - `tokio`: the driver on tokio.
+//! - `test-util`: the contract suite.
+//!
+//! Neither is on by default; without them the crate needs no runtime.
 
 pub mod blocking;
 pub mod clock;

@@ -137,16 +137,10 @@ impl StateManager {
         self.touch(&slot.route);
         let new = Arc::new(remote.vector);
         let newer = |held: &Option<Arc<PhysicsVector>>| {
-            held.as_ref()
-                .is_none_or(|held| held.timestamp <= new.timestamp)
+            held.as_ref().is_none_or(|held| held.timestamp <= new.timestamp)
         };
-        let before = slot.remote.rcu(|held| {
-            if newer(held) {
-                Some(Arc::clone(&new))
-            } else {
-                held.clone()
-            }
-        });
+        let before =
+            slot.remote.rcu(|held| if newer(held) { Some(Arc::clone(&new)) } else { held.clone() });
         newer(&before)
     }
 
@@ -159,8 +153,7 @@ impl StateManager {
             };
             self.touch(&slot.route);
             let restored = Arc::new(vector);
-            slot.local
-                .rcu(|held| held.clone().or_else(|| Some(Arc::clone(&restored))));
+            slot.local.rcu(|held| held.clone().or_else(|| Some(Arc::clone(&restored))));
         }
     }
 
@@ -344,5 +337,5 @@ impl PulseSource for StateManager {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

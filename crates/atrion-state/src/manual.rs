@@ -59,10 +59,7 @@ impl<C: Clock> ManualPulse<C> {
     ) -> Self {
         // No wait is ever slept here, so the jitter's seed does not matter.
         let draws = Draws::from_seed(0);
-        Self {
-            runner: Runner::new(provider, source, clock, config, draws),
-            stream: None,
-        }
+        Self { runner: Runner::new(provider, source, clock, config, draws), stream: None }
     }
 
     /// One full pulse: connects if need be, visits the source, pushes all that changed, and

@@ -33,10 +33,7 @@ pub struct RouteVector {
 impl RouteVector {
     /// Puts a route's name and its state together.
     pub fn new(route: impl Into<Arc<str>>, vector: PhysicsVector) -> Self {
-        Self {
-            route: route.into(),
-            vector,
-        }
+        Self { route: route.into(), vector }
     }
 }
 
@@ -54,10 +51,7 @@ pub struct RemoteVector {
 impl RemoteVector {
     /// Puts a route's name and what others say about it together.
     pub fn new(route: impl Into<Arc<str>>, vector: PhysicsVector) -> Self {
-        Self {
-            route: route.into(),
-            vector,
-        }
+        Self { route: route.into(), vector }
     }
 }
 
@@ -213,10 +207,7 @@ pub trait StateProvider: Send + Sync + 'static {
 /// [`ProviderError::RouteTooLong`].
 pub fn check_route(route: &str) -> Result<(), ProviderError> {
     if route.len() > MAX_ROUTE_BYTES {
-        return Err(ProviderError::RouteTooLong {
-            bytes: route.len(),
-            max: MAX_ROUTE_BYTES,
-        });
+        return Err(ProviderError::RouteTooLong { bytes: route.len(), max: MAX_ROUTE_BYTES });
     }
     Ok(())
 }

@@ -136,10 +136,7 @@ impl Pulse {
 
     /// Its counters.
     pub fn stats(&self) -> PulseStats {
-        PulseStats {
-            pending: self.buffer.len() as u64,
-            ..self.stats
-        }
+        PulseStats { pending: self.buffer.len() as u64, ..self.stats }
     }
 
     /// Whether the provider is connected, answers, and reports no trouble.
@@ -294,10 +291,7 @@ impl Pulse {
             return;
         }
         let deadline = now.plus(self.config.flush_timeout());
-        self.phase = Phase::Closing {
-            deadline,
-            delivered: self.stats.delivered,
-        };
+        self.phase = Phase::Closing { deadline, delivered: self.stats.delivered };
         self.link.forgive();
         self.rounds.visit_now(now);
         if let Some(op) = &mut self.operation {

@@ -38,18 +38,11 @@ impl<C: Clock> Runner<C> {
         config: PulseConfig,
         draws: Draws,
     ) -> Self {
-        Self {
-            pulse: Pulse::new(config, clock.now()),
-            clock,
-            provider,
-            source,
-            draws,
-        }
+        Self { pulse: Pulse::new(config, clock.now()), clock, provider, source, draws }
     }
 
     pub(crate) fn time_out(&mut self) {
-        self.pulse
-            .handle_timeout(self.clock.now(), self.draws.draw());
+        self.pulse.handle_timeout(self.clock.now(), self.draws.draw());
     }
 
     /// Drains the machine: visits the source, starts the next call, tells what there is to tell.
@@ -76,10 +69,7 @@ impl<C: Clock> Runner<C> {
 
     fn next_call(&mut self) -> Option<Call> {
         let transmit = self.pulse.poll_transmit(self.clock.now())?;
-        Some(Call {
-            id: transmit.id,
-            future: self.call(transmit.request),
-        })
+        Some(Call { id: transmit.id, future: self.call(transmit.request) })
     }
 
     /// The call of the provider that answers `request`. It starts when first polled.
@@ -125,8 +115,7 @@ impl<C: Clock> Runner<C> {
             Ok(Reply::Done) => Ok(()),
             Err(error) => Err(&*error),
         };
-        self.pulse
-            .handle_completed(id, done, now, self.draws.draw());
+        self.pulse.handle_completed(id, done, now, self.draws.draw());
         None
     }
 

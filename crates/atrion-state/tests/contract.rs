@@ -1,6 +1,7 @@
 //! The shipped provider passes the contract, through `dyn`, `Arc` and the batch default too.
 
 #![cfg(feature = "test-util")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -23,16 +24,10 @@ fn nodes() -> (InMemoryProvider, InMemoryProvider) {
 
 async fn in_memory() -> Fixture {
     let (provider, peer) = nodes();
-    Fixture::new(Arc::new(provider))
-        .with_peer(Arc::new(peer))
-        .with_capacity(CAPACITY)
+    Fixture::new(Arc::new(provider)).with_peer(Arc::new(peer)).with_capacity(CAPACITY)
 }
 
-atrion_state::provider_contract!(
-    in_memory_provider,
-    atrion_state::blocking::block_on,
-    in_memory
-);
+atrion_state::provider_contract!(in_memory_provider, atrion_state::blocking::block_on, in_memory);
 
 /// Implements only what has no default.
 struct Minimal(InMemoryProvider);
@@ -86,13 +81,9 @@ fn a_provider_does_not_share_by_default() {
 
 #[test]
 fn the_suite_runs_on_a_multi_threaded_runtime_too() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .unwrap();
-    let report = runtime
-        .block_on(runtime.spawn(atrion_state::contract::run_all(in_memory)))
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let report =
+        runtime.block_on(runtime.spawn(atrion_state::contract::run_all(in_memory))).unwrap();
     report.assert_holds();
     assert_eq!(report.skipped().count(), 0, "{report}");
 }

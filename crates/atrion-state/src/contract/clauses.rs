@@ -17,10 +17,7 @@ use crate::provider::{
 async fn refuses_everything(provider: &dyn StateProvider) -> Outcome {
     let batch = [RouteVector::new("r", vector(1, 1))];
     expect_not_connected("get_vector", provider.get_vector("r").await)?;
-    expect_not_connected(
-        "update_vector",
-        provider.update_vector("r", vector(1, 1)).await,
-    )?;
+    expect_not_connected("update_vector", provider.update_vector("r", vector(1, 1)).await)?;
     expect_not_connected("update_vectors", provider.update_vectors(&batch).await)?;
     expect_not_connected("an empty batch", provider.update_vectors(&[]).await)?;
     expect_not_connected("snapshot", provider.snapshot().await)?;
@@ -38,9 +35,7 @@ pub(super) async fn before_connect(fixture: Fixture) -> Outcome {
         "health is still Disconnected after connect".to_owned()
     })?;
     let held = expect("get_vector", provider.get_vector("r").await)?;
-    ensure(held.is_none(), || {
-        format!("a write refused before connect took effect: {held:?}")
-    })
+    ensure(held.is_none(), || format!("a write refused before connect took effect: {held:?}"))
 }
 
 pub(super) async fn connect_twice(fixture: Fixture) -> Outcome {
@@ -72,9 +67,7 @@ pub(super) async fn cold_start(fixture: Fixture) -> Outcome {
     let provider = connected(&fixture).await?;
     write(provider, "r", vector(1, 1)).await?;
     let held = expect("get_vector", provider.get_vector("other").await)?;
-    ensure(held.is_none(), || {
-        format!("a route nobody wrote holds {held:?}")
-    })
+    ensure(held.is_none(), || format!("a route nobody wrote holds {held:?}"))
 }
 
 pub(super) async fn read_your_writes(fixture: Fixture) -> Outcome {
@@ -83,12 +76,7 @@ pub(super) async fn read_your_writes(fixture: Fixture) -> Outcome {
         write(provider, &format!("r{seed}"), vector(u64::from(seed), seed)).await?;
     }
     for seed in 0..10 {
-        expect_held(
-            provider,
-            &format!("r{seed}"),
-            &vector(u64::from(seed), seed),
-        )
-        .await?;
+        expect_held(provider, &format!("r{seed}"), &vector(u64::from(seed), seed)).await?;
     }
     Ok(())
 }
@@ -132,12 +120,7 @@ pub(super) async fn batches(fixture: Fixture) -> Outcome {
 
     let change =
         |route: &str, millis, seed| RouteVector::new(Arc::<str>::from(route), vector(millis, seed));
-    let batch = [
-        change("a", 5, 1),
-        change("b", 5, 2),
-        change("a", 5, 3),
-        change("b", 4, 4),
-    ];
+    let batch = [change("a", 5, 1), change("b", 5, 2), change("a", 5, 3), change("b", 4, 4)];
     for _ in 0..2 {
         expect("update_vectors", provider.update_vectors(&batch).await)?;
         expect_held(provider, "a", &vector(5, 3)).await?;
@@ -147,14 +130,11 @@ pub(super) async fn batches(fixture: Fixture) -> Outcome {
     let long = "x".repeat(MAX_ROUTE_BYTES + 1);
     let poisoned = [change("c", 6, 5), change(&long, 6, 6)];
     let result = provider.update_vectors(&poisoned).await;
-    ensure(
-        matches!(result, Err(ProviderError::RouteTooLong { .. })),
-        || format!("a batch with too long a name should be refused, but gave {result:?}"),
-    )?;
+    ensure(matches!(result, Err(ProviderError::RouteTooLong { .. })), || {
+        format!("a batch with too long a name should be refused, but gave {result:?}")
+    })?;
     let held = expect("get_vector", provider.get_vector("c").await)?;
-    ensure(held.is_none(), || {
-        "a batch refused with RouteTooLong was stored in part".to_owned()
-    })
+    ensure(held.is_none(), || "a batch refused with RouteTooLong was stored in part".to_owned())
 }
 
 fn hostile() -> Vec<String> {
@@ -221,15 +201,13 @@ pub(super) async fn hostile_names(fixture: Fixture) -> Outcome {
     for name in [long, huge] {
         let bytes = name.len();
         let written = provider.update_vector(&name, vector(1, 1)).await;
-        ensure(
-            matches!(written, Err(ProviderError::RouteTooLong { .. })),
-            || format!("writing a name of {bytes} bytes should be refused, but gave {written:?}"),
-        )?;
+        ensure(matches!(written, Err(ProviderError::RouteTooLong { .. })), || {
+            format!("writing a name of {bytes} bytes should be refused, but gave {written:?}")
+        })?;
         let read = provider.get_vector(&name).await;
-        ensure(
-            matches!(read, Err(ProviderError::RouteTooLong { .. })),
-            || format!("reading a name of {bytes} bytes should be refused, but gave {read:?}"),
-        )?;
+        ensure(matches!(read, Err(ProviderError::RouteTooLong { .. })), || {
+            format!("reading a name of {bytes} bytes should be refused, but gave {read:?}")
+        })?;
     }
     Ok(())
 }
@@ -256,11 +234,7 @@ pub(super) async fn concurrent_use(fixture: Fixture) -> Outcome {
                 false
             }
         });
-        if calls.is_empty() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     expect("a concurrent update_vector", failed.map_or(Ok(()), Err))?;
@@ -285,14 +259,9 @@ fn in_threads(fixture: &Fixture) -> Outcome {
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .map(thread::ScopedJoinHandle::join)
-            .all(|end| end.is_ok())
+        threads.into_iter().map(thread::ScopedJoinHandle::join).all(|end| end.is_ok())
     });
-    ensure(survived, || {
-        "a call from another thread panicked".to_owned()
-    })
+    ensure(survived, || "a call from another thread panicked".to_owned())
 }
 
 async fn poll_once<T>(future: &mut BoxFuture<'_, T>) {
@@ -342,24 +311,15 @@ pub(super) async fn bounded_memory(fixture: Fixture) -> Outcome {
         })?;
     }
     let held = expect("snapshot", provider.snapshot().await)?.len();
-    ensure(held <= capacity, || {
-        format!("{held} routes are held, the capacity is {capacity}")
-    })?;
+    ensure(held <= capacity, || format!("{held} routes are held, the capacity is {capacity}"))?;
     let last = many.saturating_sub(1);
-    expect_held(
-        provider,
-        &format!("r{last}"),
-        &vector(u64::from(last), last),
-    )
-    .await
+    expect_held(provider, &format!("r{last}"), &vector(u64::from(last), last)).await
 }
 
 pub(super) async fn snapshot(fixture: Fixture) -> Outcome {
     let provider = connected(&fixture).await?;
     let empty = expect("snapshot", provider.snapshot().await)?;
-    ensure(empty.is_empty(), || {
-        format!("a new store should be empty, but holds {empty:?}")
-    })?;
+    ensure(empty.is_empty(), || format!("a new store should be empty, but holds {empty:?}"))?;
     for seed in 0..10 {
         write(provider, &format!("r{seed}"), vector(1, seed)).await?;
         write(provider, &format!("r{seed}"), vector(2, seed + 100)).await?;
@@ -371,10 +331,9 @@ pub(super) async fn snapshot(fixture: Fixture) -> Outcome {
     })?;
     for (seed, held) in (0..).zip(&all) {
         let expected = vector(2, seed + 100);
-        ensure(
-            *held.route == *format!("r{seed}") && same(&held.vector, &expected),
-            || format!("r{seed} should hold {expected:?}, the snapshot has {held:?}"),
-        )?;
+        ensure(*held.route == *format!("r{seed}") && same(&held.vector, &expected), || {
+            format!("r{seed} should hold {expected:?}, the snapshot has {held:?}")
+        })?;
     }
     Ok(())
 }

@@ -13,14 +13,7 @@ use crate::provider::{BoxStream, RemoteVector, StateProvider};
 /// Both nodes, connected, and the provider's subscription.
 async fn pair(
     fixture: &Fixture,
-) -> Result<
-    (
-        &dyn StateProvider,
-        &Arc<dyn StateProvider>,
-        BoxStream<RemoteVector>,
-    ),
-    Stop,
-> {
+) -> Result<(&dyn StateProvider, &Arc<dyn StateProvider>, BoxStream<RemoteVector>), Stop> {
     let Some(peer) = &fixture.peer else {
         return Err(Stop::Skip("the fixture has no peer"));
     };
@@ -62,10 +55,7 @@ async fn read_until(
 
 /// Ages are rebased on their way from node to node, so timestamps are not compared.
 fn equal_but_for_time(one: &PhysicsVector, other: &PhysicsVector) -> bool {
-    let rebased = PhysicsVector {
-        timestamp: other.timestamp,
-        ..*one
-    };
+    let rebased = PhysicsVector { timestamp: other.timestamp, ..*one };
     rebased == *other
 }
 
@@ -95,9 +85,7 @@ pub(super) async fn delivery(fixture: Fixture) -> Outcome {
     }
 
     expect("disconnect", provider.disconnect().await)?;
-    ensure(ends(stream).await, || {
-        "a subscription should end with its connection".to_owned()
-    })
+    ensure(ends(stream).await, || "a subscription should end with its connection".to_owned())
 }
 
 /// Reads to the end, which a stream that goes on for ever never reaches.
@@ -118,10 +106,7 @@ pub(super) async fn no_echo(fixture: Fixture) -> Outcome {
         let mine = format!("mine{round}");
         let time = u64::from(round);
         write(provider, &mine, vector(time, round)).await?;
-        let batch = [crate::provider::RouteVector::new(
-            "batched",
-            vector(time, round),
-        )];
+        let batch = [crate::provider::RouteVector::new("batched", vector(time, round))];
         expect("update_vectors", provider.update_vectors(&batch).await)?;
         write(&**peer, "theirs", vector(time, round + 10)).await?;
         read_until(&mut stream, &mut seen, "theirs", &vector(time, round + 10)).await?;
@@ -129,9 +114,7 @@ pub(super) async fn no_echo(fixture: Fixture) -> Outcome {
     let mut anew = subscribe(provider)?;
     read_until(&mut anew, &mut seen, "theirs", &vector(3, 13)).await?;
     let echoed: Vec<_> = seen.keys().filter(|route| ***route != *"theirs").collect();
-    ensure(echoed.is_empty(), || {
-        format!("own vectors came back: {echoed:?}")
-    })
+    ensure(echoed.is_empty(), || format!("own vectors came back: {echoed:?}"))
 }
 
 pub(super) async fn slow_reader(fixture: Fixture) -> Outcome {
@@ -152,19 +135,13 @@ pub(super) async fn slow_reader(fixture: Fixture) -> Outcome {
     // Whatever was lost, the newest state of a route that is held arrives: by this stream, or,
     // if this one ends, by the next.
     let mut seen = HashMap::new();
-    if read_until(&mut stream, &mut seen, &route, &newest)
-        .await
-        .is_err()
-    {
+    if read_until(&mut stream, &mut seen, &route, &newest).await.is_err() {
         let mut anew = subscribe(&*fixture.provider)?;
         seen.clear();
         read_until(&mut anew, &mut seen, &route, &newest).await?;
     }
     let bound = capacity.saturating_mul(2);
     ensure(seen.len() <= bound, || {
-        format!(
-            "{} routes waited for a reader of a store of {capacity}",
-            seen.len()
-        )
+        format!("{} routes waited for a reader of a store of {capacity}", seen.len())
     })
 }

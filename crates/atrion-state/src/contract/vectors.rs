@@ -26,11 +26,7 @@ pub(super) fn verdict(outcome: Outcome) -> Verdict {
 
 /// `Ok` if `holds`, or else broken with what was found.
 pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Outcome {
-    if holds {
-        Ok(())
-    } else {
-        Err(Stop::Broken(what()))
-    }
+    if holds { Ok(()) } else { Err(Stop::Broken(what())) }
 }
 
 /// The value of a call that has to succeed.
@@ -45,9 +41,7 @@ pub(super) fn expect_not_connected<T>(call: &str, result: Result<T, ProviderErro
         Err(other) => Err(Stop::Broken(format!(
             "{call} should fail with NotConnected, but failed with: {other}"
         ))),
-        Ok(_) => Err(Stop::Broken(format!(
-            "{call} should fail with NotConnected, but succeeded"
-        ))),
+        Ok(_) => Err(Stop::Broken(format!("{call} should fail with NotConnected, but succeeded"))),
     }
 }
 

@@ -145,15 +145,10 @@ fn task(
     source: &Arc<impl PulseSource>,
     config: PulseConfig,
 ) -> PulseHandle {
-    PulseTask::new(
-        Arc::clone(provider) as _,
-        Arc::clone(source) as _,
-        TokioClock::new(),
-        config,
-    )
-    .seed(7)
-    .spawn()
-    .unwrap()
+    PulseTask::new(Arc::clone(provider) as _, Arc::clone(source) as _, TokioClock::new(), config)
+        .seed(7)
+        .spawn()
+        .unwrap()
 }
 
 /// Lets virtual time pass in steps, so that every timer fires in its turn.
@@ -219,10 +214,7 @@ async fn a_provider_that_hangs_fails_or_panics_loses_nothing_and_recovers() {
         assert_eq!(stats.timeouts > 0, hangs, "{mood:?}: {stats:?}");
         let panics = matches!(mood, Mood::PanicsWhenCalled | Mood::PanicsWhenPolled);
         assert_eq!(stats.panics > 0, panics, "{mood:?}: {stats:?}");
-        assert!(
-            provider.calls() < 30,
-            "{mood:?}: backoff bounds the attempts"
-        );
+        assert!(provider.calls() < 30, "{mood:?}: backoff bounds the attempts");
 
         provider.is_now(Mood::Works);
         pass(Duration::from_secs(12)).await;
@@ -261,10 +253,7 @@ async fn a_stop_against_a_dead_store_ends_in_time_and_says_what_was_lost() {
         let config = PulseConfig::default();
         let promised = config.flush_timeout() + config.operation_timeout();
         // Tokio's timer has a resolution of a millisecond.
-        assert!(
-            started.elapsed() <= promised + Duration::from_millis(5),
-            "{mood:?}"
-        );
+        assert!(started.elapsed() <= promised + Duration::from_millis(5), "{mood:?}");
     }
 }
 
@@ -290,21 +279,13 @@ async fn a_flush_waits_for_the_providers_word() {
     let started = Instant::now();
     let report = pulse.flush().await;
     assert_eq!((report.delivered, report.undelivered), (1, 0));
-    assert_eq!(
-        started.elapsed(),
-        Duration::ZERO,
-        "no waiting for the pulse"
-    );
+    assert_eq!(started.elapsed(), Duration::ZERO, "no waiting for the pulse");
 
     provider.is_now(Mood::Fails);
     manager.sync("r", vector(2, 2.0));
     assert_eq!(pulse.flush().await.undelivered, 1);
     provider.is_now(Mood::Works);
-    assert_eq!(
-        pulse.flush().await.undelivered,
-        0,
-        "no waiting for the backoff"
-    );
+    assert_eq!(pulse.flush().await.undelivered, 0, "no waiting for the backoff");
     assert_eq!(held(&provider.inner, "r").await, Some(2.0));
     pulse.stop().await;
 }
@@ -313,11 +294,7 @@ async fn a_flush_waits_for_the_providers_word() {
 async fn a_warm_start_restores_what_the_store_held() {
     let provider = Wicked::new(Mood::Works);
     provider.inner.connect().await.unwrap();
-    provider
-        .inner
-        .update_vector("r", vector(1, 7.0))
-        .await
-        .unwrap();
+    provider.inner.update_vector("r", vector(1, 7.0)).await.unwrap();
     let manager = Arc::new(StateManager::new());
     let pulse = task(&provider, &manager, PulseConfig::default());
     pass(Duration::from_millis(20)).await;
@@ -349,13 +326,7 @@ struct Rude {
 impl PulseSource for Rude {
     fn collect(&self, now: Timestamp, changes: &mut Collector<'_>) {
         self.visits.fetch_add(1, Ordering::Relaxed);
-        changes.push(
-            &Arc::from("r"),
-            PhysicsVector {
-                timestamp: now,
-                ..vector(0, 3.0)
-            },
-        );
+        changes.push(&Arc::from("r"), PhysicsVector { timestamp: now, ..vector(0, 3.0) });
         panic!("in the source");
     }
 
@@ -404,11 +375,7 @@ async fn a_quiet_pulse_costs_one_heartbeat_a_second() {
     let before = provider.calls();
     pass(Duration::from_secs(10)).await;
     assert!((8..=10).contains(&(provider.calls() - before)));
-    assert_eq!(
-        pulse.stats().delivered,
-        1_000,
-        "the resync found nothing new"
-    );
+    assert_eq!(pulse.stats().delivered, 1_000, "the resync found nothing new");
     pulse.stop().await;
 }
 
@@ -416,21 +383,14 @@ async fn a_quiet_pulse_costs_one_heartbeat_a_second() {
 fn without_a_runtime_there_is_an_error_not_a_panic() {
     let provider = Wicked::new(Mood::Works);
     let manager = Arc::new(StateManager::new());
-    let task = PulseTask::new(
-        provider,
-        manager,
-        crate::clock::ManualClock::new(),
-        PulseConfig::default(),
-    );
+    let task =
+        PulseTask::new(provider, manager, crate::clock::ManualClock::new(), PulseConfig::default());
     assert_eq!(task.spawn().err(), Some(NoRuntime));
 }
 
 #[test]
 fn a_runtime_that_goes_away_does_not_leave_the_handle_waiting() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let manager = Arc::new(StateManager::new());
     let guard = runtime.enter();
     let pulse = task(&Wicked::new(Mood::Works), &manager, PulseConfig::default());
@@ -438,10 +398,7 @@ fn a_runtime_that_goes_away_does_not_leave_the_handle_waiting() {
     drop(runtime);
     let flushed = crate::blocking::block_on(pulse.flush());
     assert_eq!(flushed, FlushReport::default());
-    assert_eq!(
-        crate::blocking::block_on(pulse.stop()),
-        FlushReport::default()
-    );
+    assert_eq!(crate::blocking::block_on(pulse.stop()), FlushReport::default());
 }
 
 /// The jitter comes from the seed alone: equal seeds, equal runs; other seeds, other runs.

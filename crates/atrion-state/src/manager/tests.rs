@@ -59,10 +59,7 @@ fn new_routes_beyond_the_capacity_and_long_names_are_refused_and_counted() {
     assert!(!manager.sync(&"x".repeat(MAX_ROUTE_BYTES + 1), vector(1, 1.0)));
     assert!(!manager.apply_remote(&RemoteVector::new("d", vector(1, 1.0))));
     assert_eq!((manager.refused(), manager.len()), (3, 2));
-    assert!(
-        manager.sync("a", vector(2, 2.0)),
-        "known routes stay served"
-    );
+    assert!(manager.sync("a", vector(2, 2.0)), "known routes stay served");
 }
 
 #[test]
@@ -146,10 +143,7 @@ fn remote_vectors_are_kept_apart_and_only_newer_ones_are_taken() {
     assert_eq!(manager.get_local("r"), Some(vector(5, 5.0)));
     assert_eq!(manager.take_changes(10).len(), 1);
     manager.remove("r");
-    assert_eq!(
-        (manager.get_local("r"), manager.get_remote("r")),
-        (None, None)
-    );
+    assert_eq!((manager.get_local("r"), manager.get_remote("r")), (None, None));
 }
 
 #[test]
@@ -204,11 +198,7 @@ fn concurrent_writers_and_a_taker_lose_no_latest_value() {
     }
     for (route, taken) in last.iter().enumerate() {
         let held = manager.get_local(&route.to_string()).unwrap();
-        assert_eq!(
-            held.resistance.get().to_bits(),
-            taken.to_bits(),
-            "route {route}"
-        );
+        assert_eq!(held.resistance.get().to_bits(), taken.to_bits(), "route {route}");
     }
 }
 

@@ -84,12 +84,7 @@ fn node() -> Node {
         clock.clone(),
         PulseConfig::default(),
     );
-    Node {
-        provider,
-        manager,
-        clock,
-        pulse,
-    }
+    Node { provider, manager, clock, pulse }
 }
 
 fn held(node: &Node, route: &str) -> Option<PhysicsVector> {

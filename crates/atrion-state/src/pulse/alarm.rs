@@ -38,9 +38,7 @@ impl Alarm {
     pub(super) fn fail(&mut self, now: Elapsed, reason: &str) -> Option<PulseEvent> {
         self.failures = self.failures.saturating_add(1);
         let since = *self.failing_since.get_or_insert(now);
-        let due = self
-            .raised_at
-            .is_none_or(|raised| now.since(raised) >= self.every);
+        let due = self.raised_at.is_none_or(|raised| now.since(raised) >= self.every);
         if !due {
             self.suppressed = self.suppressed.saturating_add(1);
             return None;
@@ -58,10 +56,8 @@ impl Alarm {
     pub(super) fn succeed(&mut self, now: Elapsed) -> Option<PulseEvent> {
         let failures = std::mem::take(&mut self.failures);
         let since = self.failing_since.take()?;
-        std::mem::take(&mut self.announced).then(|| PulseEvent::Healthy {
-            failed_for: now.since(since),
-            failures,
-        })
+        std::mem::take(&mut self.announced)
+            .then(|| PulseEvent::Healthy { failed_for: now.since(since), failures })
     }
 }
 
@@ -76,16 +72,12 @@ mod tests {
     #[test]
     fn warns_once_then_at_a_bounded_rate_then_reports_recovery() {
         let mut alarm = Alarm::new(Duration::from_secs(60));
-        let raised: Vec<u64> = (0..150)
-            .filter(|second| alarm.fail(at(*second), "refused").is_some())
-            .collect();
+        let raised: Vec<u64> =
+            (0..150).filter(|second| alarm.fail(at(*second), "refused").is_some()).collect();
         assert_eq!(raised, [0, 60, 120]);
         assert_eq!(
             alarm.succeed(at(150)),
-            Some(PulseEvent::Healthy {
-                failed_for: Duration::from_secs(150),
-                failures: 150,
-            })
+            Some(PulseEvent::Healthy { failed_for: Duration::from_secs(150), failures: 150 })
         );
         assert_eq!(alarm.succeed(at(151)), None);
     }
@@ -99,9 +91,6 @@ mod tests {
             raised.extend(alarm.succeed(at(second)));
         }
         assert_eq!(raised.len(), 4, "{raised:?}");
-        assert!(matches!(
-            raised[2],
-            PulseEvent::Unhealthy { suppressed: 59, .. }
-        ));
+        assert!(matches!(raised[2], PulseEvent::Unhealthy { suppressed: 59, .. }));
     }
 }

@@ -39,10 +39,7 @@ mod tests {
     #[test]
     fn doubles_from_the_base_to_the_cap() {
         let waits: Vec<u128> = (1..=9).map(|n| wait(n, 1.0).as_millis()).collect();
-        assert_eq!(
-            waits,
-            [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]
-        );
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         assert_eq!(wait(0, 1.0), BASE);
         assert_eq!(wait(u32::MAX, 1.0), CAP);
     }

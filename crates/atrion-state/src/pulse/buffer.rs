@@ -113,8 +113,7 @@ impl Buffer {
         self.in_flight = 0;
         self.batch_limit = self.batch_limit.saturating_mul(2).min(self.max_batch);
         for change in &**batch {
-            self.delivered
-                .insert(Arc::clone(&change.route), change.vector);
+            self.delivered.insert(Arc::clone(&change.route), change.vector);
         }
     }
 
@@ -143,8 +142,7 @@ impl Buffer {
         if self.pending.contains_key(&*change.route) {
             return false;
         }
-        self.pending
-            .insert(Arc::clone(&change.route), change.vector);
+        self.pending.insert(Arc::clone(&change.route), change.vector);
         true
     }
 

@@ -39,25 +39,12 @@ impl DeadBand {
     pub fn contains(&self, delivered: &PhysicsVector, new: &PhysicsVector) -> bool {
         let within = |old: f64, new: f64, band: f64| (new - old).abs() <= band;
         let (old_evidence, evidence) = (delivered.evidence.get(), new.evidence.get());
-        let larger = if evidence > old_evidence {
-            evidence
-        } else {
-            old_evidence
-        };
-        within(
-            delivered.resistance.get(),
-            new.resistance.get(),
-            self.resistance.get(),
-        ) && within(
-            delivered.scar_tissue.get(),
-            new.scar_tissue.get(),
-            self.scar_tissue.get(),
-        ) && within(
-            delivered.momentum.get(),
-            new.momentum.get(),
-            self.momentum.get(),
-        ) && (within(old_evidence, evidence, self.evidence.get() * larger)
-            || within(old_evidence, evidence, self.evidence_floor.get()))
+        let larger = if evidence > old_evidence { evidence } else { old_evidence };
+        within(delivered.resistance.get(), new.resistance.get(), self.resistance.get())
+            && within(delivered.scar_tissue.get(), new.scar_tissue.get(), self.scar_tissue.get())
+            && within(delivered.momentum.get(), new.momentum.get(), self.momentum.get())
+            && (within(old_evidence, evidence, self.evidence.get() * larger)
+                || within(old_evidence, evidence, self.evidence_floor.get()))
     }
 }
 
@@ -211,22 +198,12 @@ impl PulseConfigBuilder {
             |field, value: usize, max| OutOfRange::check(field, value as f64, "routes", 1.0, max);
         let interval = secs("pulse.interval", self.interval, 0.001, 60.0)?;
         let heartbeat = secs("pulse.heartbeat", self.heartbeat, 0.001, HOUR)?;
-        secs(
-            "pulse.operation_timeout",
-            self.operation_timeout,
-            0.001,
-            300.0,
-        )?;
+        secs("pulse.operation_timeout", self.operation_timeout, 0.001, 300.0)?;
         secs("pulse.flush_timeout", self.flush_timeout, 0.0, 300.0)?;
         let base = secs("pulse.backoff.base", self.backoff_base, 0.001, HOUR)?;
         let cap = secs("pulse.backoff.cap", self.backoff_cap, 0.001, HOUR)?;
         secs("pulse.warn_interval", self.warn_interval, 1.0, 24.0 * HOUR)?;
-        secs(
-            "pulse.remote_max_age",
-            self.remote_max_age,
-            1.0,
-            24.0 * HOUR,
-        )?;
+        secs("pulse.remote_max_age", self.remote_max_age, 1.0, 24.0 * HOUR)?;
         count("pulse.max_batch", self.max_batch, 65_536.0)?;
         count("pulse.max_routes", self.max_routes, 10_000_000.0)?;
         if self.heartbeat < self.interval {

@@ -68,12 +68,7 @@ impl Pulse {
         }
         self.last_id += 1;
         let id = OperationId(self.last_id);
-        self.operation = Some(InFlight {
-            id,
-            request: request.clone(),
-            started: now,
-            deadline,
-        });
+        self.operation = Some(InFlight { id, request: request.clone(), started: now, deadline });
         Transmit { id, request }
     }
 

@@ -109,11 +109,7 @@ impl Link {
     }
 
     pub(super) fn subscribed(&mut self, shares: bool) {
-        self.subscription = if shares {
-            Subscription::Open
-        } else {
-            Subscription::Unsupported
-        };
+        self.subscription = if shares { Subscription::Open } else { Subscription::Unsupported };
     }
 
     /// A remote vector arrived: the subscription works.
@@ -168,9 +164,7 @@ impl Link {
     pub(super) fn reported(&mut self, health: Health, now: Elapsed) -> Option<PulseEvent> {
         self.degraded = health == Health::Degraded;
         if self.degraded {
-            return self
-                .alarm
-                .fail(now, "the provider reports that its store is away");
+            return self.alarm.fail(now, "the provider reports that its store is away");
         }
         if self.failures == 0 {
             return self.alarm.succeed(now);

@@ -30,10 +30,7 @@ pub(super) struct RemoteFilter {
 
 impl RemoteFilter {
     pub(super) fn new(capacity: usize, max_age: Duration) -> Self {
-        Self {
-            max_age,
-            newest: LruCache::with_hasher(capacity, RandomState::new()),
-        }
+        Self { max_age, newest: LruCache::with_hasher(capacity, RandomState::new()) }
     }
 
     /// Judges a vector and corrects its timestamp: nothing was observed in the future, and a

@@ -12,10 +12,7 @@ impl Elapsed {
     pub(super) const START: Self = Self(0);
 
     pub(super) fn plus(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     pub(super) fn since(self, earlier: Self) -> Duration {
@@ -35,10 +32,7 @@ pub(super) struct Steady {
 
 impl Steady {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self {
-            last: now,
-            elapsed: Elapsed::START,
-        }
+        Self { last: now, elapsed: Elapsed::START }
     }
 
     /// Takes a reading and returns the elapsed time.
@@ -61,9 +55,7 @@ mod tests {
     #[test]
     fn a_step_back_delays_no_deadline_by_more_than_itself() {
         let mut time = Steady::new(Timestamp::from_secs(100));
-        let deadline = time
-            .advance(Timestamp::from_secs(101))
-            .plus(Duration::from_secs(5));
+        let deadline = time.advance(Timestamp::from_secs(101)).plus(Duration::from_secs(5));
         assert_eq!(time.on_clock(deadline), Timestamp::from_secs(106));
 
         // An hour-sized step back: the rest of the wait is unchanged on the new reading.

@@ -19,10 +19,7 @@ impl Bench {
     fn new(config: PulseConfigBuilder) -> Self {
         let now = Timestamp::from_secs(1_000);
         let mut pulse = Pulse::new(config.build().unwrap(), now);
-        assert!(
-            pulse.poll_collect().is_some(),
-            "the first pulse is due at once"
-        );
+        assert!(pulse.poll_collect().is_some(), "the first pulse is due at once");
         Self { pulse, now }
     }
 
@@ -36,9 +33,7 @@ impl Bench {
         }
         let subscribe = bench.transmit().unwrap();
         assert_eq!(subscribe.request, Request::Subscribe);
-        bench
-            .pulse
-            .handle_subscribed(subscribe.id, false, bench.now);
+        bench.pulse.handle_subscribed(subscribe.id, false, bench.now);
         bench.beat(&[]);
         bench
     }
@@ -70,13 +65,11 @@ impl Bench {
     }
 
     fn succeed(&mut self, transmit: &Transmit) {
-        self.pulse
-            .handle_completed(transmit.id, Ok(()), self.now, Self::draw());
+        self.pulse.handle_completed(transmit.id, Ok(()), self.now, Self::draw());
     }
 
     fn fail(&mut self, transmit: &Transmit, error: &ProviderError) {
-        self.pulse
-            .handle_completed(transmit.id, Err(error), self.now, Self::draw());
+        self.pulse.handle_completed(transmit.id, Err(error), self.now, Self::draw());
     }
 
     /// The next call, which must be a push, as names and ohms.
@@ -101,10 +94,7 @@ impl Bench {
 }
 
 fn contents(batch: &[RouteVector]) -> Vec<(String, f64)> {
-    batch
-        .iter()
-        .map(|change| (change.route.to_string(), change.vector.resistance.get()))
-        .collect()
+    batch.iter().map(|change| (change.route.to_string(), change.vector.resistance.get())).collect()
 }
 
 fn sent(route: &str, ohms: f64) -> (String, f64) {
@@ -146,11 +136,7 @@ fn nothing_is_sent_before_the_source_was_visited_and_one_call_is_under_way_at_a_
 #[test]
 fn the_latest_vector_wins_and_keeps_its_place() {
     let mut bench = Bench::running(PulseConfig::builder());
-    bench.beat(&[
-        ("a", vector(1, 10.0)),
-        ("b", vector(1, 20.0)),
-        ("a", vector(2, 30.0)),
-    ]);
+    bench.beat(&[("a", vector(1, 10.0)), ("b", vector(1, 20.0)), ("a", vector(2, 30.0))]);
     assert_eq!(bench.push_ok(), [sent("a", 30.0), sent("b", 20.0)]);
     assert_eq!(bench.pulse.stats().coalesced, 1);
 }
@@ -168,15 +154,10 @@ fn a_route_is_sent_once_per_pulse() {
 
 #[test]
 fn changes_within_the_dead_band_are_not_sent_and_drift_does_not_escape_it() {
-    let band = DeadBand {
-        resistance: atrion_core::units::Ohms::try_new(1.0).unwrap(),
-        ..DeadBand::NONE
-    };
-    let mut bench = Bench::running(
-        PulseConfig::builder()
-            .dead_band(band)
-            .heartbeat(Duration::from_secs(60)),
-    );
+    let band =
+        DeadBand { resistance: atrion_core::units::Ohms::try_new(1.0).unwrap(), ..DeadBand::NONE };
+    let mut bench =
+        Bench::running(PulseConfig::builder().dead_band(band).heartbeat(Duration::from_secs(60)));
     bench.beat(&[("a", vector(1, 10.0))]);
     assert_eq!(bench.push_ok(), [sent("a", 10.0)]);
     for step in 1..=10_u32 {
@@ -192,14 +173,8 @@ fn changes_within_the_dead_band_are_not_sent_and_drift_does_not_escape_it() {
 fn the_dead_band_looks_at_every_part() {
     use atrion_core::units::{Evidence, Ohms, PerSecond};
     let band = DeadBand::default();
-    let base = PhysicsVector {
-        evidence: Evidence::try_new(100.0).unwrap(),
-        ..vector(1, 10.0)
-    };
-    let later = PhysicsVector {
-        timestamp: Timestamp::from_secs(99),
-        ..base
-    };
+    let base = PhysicsVector { evidence: Evidence::try_new(100.0).unwrap(), ..vector(1, 10.0) };
+    let later = PhysicsVector { timestamp: Timestamp::from_secs(99), ..base };
     assert!(band.contains(&base, &later), "time alone is no news");
     let inside = PhysicsVector {
         resistance: Ohms::try_new(10.05).unwrap(),
@@ -208,22 +183,10 @@ fn the_dead_band_looks_at_every_part() {
     };
     assert!(band.contains(&base, &inside) && band.contains(&inside, &base));
     for outside in [
-        PhysicsVector {
-            resistance: Ohms::try_new(10.2).unwrap(),
-            ..base
-        },
-        PhysicsVector {
-            scar_tissue: Ohms::try_new(0.2).unwrap(),
-            ..base
-        },
-        PhysicsVector {
-            momentum: PerSecond::try_new(0.2).unwrap(),
-            ..base
-        },
-        PhysicsVector {
-            evidence: Evidence::try_new(140.0).unwrap(),
-            ..base
-        },
+        PhysicsVector { resistance: Ohms::try_new(10.2).unwrap(), ..base },
+        PhysicsVector { scar_tissue: Ohms::try_new(0.2).unwrap(), ..base },
+        PhysicsVector { momentum: PerSecond::try_new(0.2).unwrap(), ..base },
+        PhysicsVector { evidence: Evidence::try_new(140.0).unwrap(), ..base },
     ] {
         assert!(!band.contains(&base, &outside), "{outside:?}");
         assert!(!band.contains(&outside, &base), "{outside:?}");
@@ -256,28 +219,19 @@ fn a_quiet_node_says_so_once_per_heartbeat() {
 fn a_full_buffer_refuses_new_routes_but_not_news_of_those_that_wait() {
     let mut bench = Bench::running(PulseConfig::builder().max_routes(2));
     bench.beat(&[]);
-    let mut offer = |route: &str, ohms| {
-        bench
-            .pulse
-            .handle_change(&Arc::from(route), vector(1, ohms))
-    };
+    let mut offer =
+        |route: &str, ohms| bench.pulse.handle_change(&Arc::from(route), vector(1, ohms));
     assert!(offer("a", 10.0) && offer("b", 20.0));
     assert!(!offer("c", 30.0));
     assert!(offer("a", 11.0));
     assert!(offer(&"x".repeat(600), 1.0), "dropped for good, so taken");
     let stats = bench.pulse.stats();
-    assert_eq!(
-        (stats.refused_full, stats.refused_name, stats.pending),
-        (1, 1, 2)
-    );
+    assert_eq!((stats.refused_full, stats.refused_name, stats.pending), (1, 1, 2));
     assert_eq!(bench.pulse.room(), 0);
     bench.beat(&[]);
     let (transmit, batch) = bench.push();
     assert_eq!(batch, [sent("a", 11.0), sent("b", 20.0)]);
-    assert!(
-        !bench.pulse.handle_change(&Arc::from("c"), vector(1, 30.0)),
-        "in flight counts"
-    );
+    assert!(!bench.pulse.handle_change(&Arc::from("c"), vector(1, 30.0)), "in flight counts");
     bench.succeed(&transmit);
     assert!(bench.pulse.handle_change(&Arc::from("c"), vector(1, 30.0)));
 }
@@ -316,11 +270,7 @@ fn a_flush_does_not_wait_for_the_pulse_and_reports_its_end() {
     assert_eq!(bench.pulse.poll_flushed(), None);
     bench.pulse.handle_flush(bench.now);
     assert_eq!(bench.pulse.poll_flushed(), None, "the source comes first");
-    bench.report(&[
-        ("a", vector(1, 1.0)),
-        ("b", vector(1, 2.0)),
-        ("c", vector(1, 3.0)),
-    ]);
+    bench.report(&[("a", vector(1, 1.0)), ("b", vector(1, 2.0)), ("c", vector(1, 3.0))]);
     assert_eq!(bench.push_ok().len(), 2);
     assert_eq!(bench.pulse.poll_flushed(), None);
     assert_eq!(bench.push_ok().len(), 1);
@@ -350,14 +300,8 @@ fn the_default_settings_are_valid_and_each_bound_is_checked() {
         (of().operation_timeout(zero), "pulse.operation_timeout"),
         (of().flush_timeout(year), "pulse.flush_timeout"),
         (of().backoff(zero, year), "pulse.backoff.base"),
-        (
-            of().backoff(Duration::from_secs(1), year),
-            "pulse.backoff.cap",
-        ),
-        (
-            of().backoff(Duration::from_secs(2), Duration::from_secs(1)),
-            "pulse.backoff.base",
-        ),
+        (of().backoff(Duration::from_secs(1), year), "pulse.backoff.cap"),
+        (of().backoff(Duration::from_secs(2), Duration::from_secs(1)), "pulse.backoff.base"),
         (of().warn_interval(zero), "pulse.warn_interval"),
         (of().remote_max_age(year), "pulse.remote_max_age"),
         (of().max_batch(0), "pulse.max_batch"),

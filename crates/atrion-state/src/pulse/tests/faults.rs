@@ -17,10 +17,7 @@ fn a_failed_batch_is_sent_again_at_the_front_unless_something_newer_waits() {
     assert_eq!(bench.transmit(), None, "not before the backoff has passed");
     bench.advance(Duration::from_millis(100));
     bench.report(&[]);
-    assert_eq!(
-        bench.push_ok(),
-        [sent("a", 10.0), sent("c", 30.0), sent("b", 21.0)]
-    );
+    assert_eq!(bench.push_ok(), [sent("a", 10.0), sent("c", 30.0), sent("b", 21.0)]);
 }
 
 #[test]
@@ -55,10 +52,7 @@ fn the_backoff_doubles_up_to_its_cap_and_ends_with_the_first_success() {
         }
         waits.push(bench.now.since(failed_at).as_millis());
     }
-    assert_eq!(
-        waits,
-        [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]
-    );
+    assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
     bench.push_ok();
     bench.beat(&[("a", vector(2, 99.0))]);
     let (transmit, _) = bench.push();
@@ -102,44 +96,34 @@ fn a_lost_connection_is_made_again_and_everything_asked_for() {
     let mut collector = bench.pulse.poll_collect().unwrap();
     assert!(collector.wants_all());
     collector.push(&Arc::from("a"), vector(1, 10.0));
-    assert_eq!(
-        bench.push_ok(),
-        [sent("a", 10.0)],
-        "the store may have lost it"
-    );
+    assert_eq!(bench.push_ok(), [sent("a", 10.0)], "the store may have lost it");
 }
 
 #[test]
 fn a_batch_refused_for_good_holds_up_nothing_else() {
     let mut bench = Bench::running(PulseConfig::builder());
-    let changes: Vec<(String, PhysicsVector)> = (0..64)
-        .map(|index| (index.to_string(), vector(1, 10.0 + f64::from(index))))
-        .collect();
-    let changes: Vec<(&str, PhysicsVector)> = changes
-        .iter()
-        .map(|(route, vector)| (&**route, *vector))
-        .collect();
+    let changes: Vec<(String, PhysicsVector)> =
+        (0..64).map(|index| (index.to_string(), vector(1, 10.0 + f64::from(index)))).collect();
+    let changes: Vec<(&str, PhysicsVector)> =
+        changes.iter().map(|(route, vector)| (&**route, *vector)).collect();
     bench.beat(&changes);
     // A provider that will not take route 13, and refuses every batch with it.
     for _ in 0..2_000 {
         if bench.pulse.stats().delivered == 63 {
             break;
         }
-        match bench.transmit() {
-            Some(transmit) => {
-                let Request::Push(batch) = &transmit.request else {
-                    panic!("{transmit:?}");
-                };
-                if batch.iter().any(|change| &*change.route == "13") {
-                    bench.fail(&transmit, &refused());
-                } else {
-                    bench.succeed(&transmit);
-                }
-            }
-            None => {
-                bench.advance(bench.wait());
-                bench.pulse.poll_collect();
-            }
+        let Some(transmit) = bench.transmit() else {
+            bench.advance(bench.wait());
+            bench.pulse.poll_collect();
+            continue;
+        };
+        let Request::Push(batch) = &transmit.request else {
+            panic!("{transmit:?}");
+        };
+        if batch.iter().any(|change| &*change.route == "13") {
+            bench.fail(&transmit, &refused());
+        } else {
+            bench.succeed(&transmit);
         }
     }
     let stats = bench.pulse.stats();
@@ -160,9 +144,7 @@ fn a_snapshot_that_is_refused_for_good_does_not_keep_us_from_sending() {
     bench.beat(&[]);
     bench.beat(&[]);
     let subscribe = bench.transmit().unwrap();
-    bench
-        .pulse
-        .handle_subscribed(subscribe.id, false, bench.now);
+    bench.pulse.handle_subscribed(subscribe.id, false, bench.now);
     assert_eq!(bench.push_ok(), [sent("a", 10.0)]);
 }
 
@@ -180,10 +162,7 @@ fn an_outage_is_warned_of_once_then_at_a_bounded_rate_and_its_end_reported() {
             let PulseEvent::Unhealthy { reason, .. } = event else {
                 panic!("{event:?}");
             };
-            assert!(
-                reason.ends_with("unavailable: connection reset"),
-                "{reason}"
-            );
+            assert!(reason.ends_with("unavailable: connection reset"), "{reason}");
             unhealthy.push(bench.now.since(start).as_secs());
         }
     }
@@ -191,34 +170,22 @@ fn an_outage_is_warned_of_once_then_at_a_bounded_rate_and_its_end_reported() {
     bench.pulse.handle_flush(bench.now);
     bench.report(&[]);
     bench.push_ok();
-    assert!(matches!(
-        bench.pulse.poll_event(),
-        Some(PulseEvent::Healthy { .. })
-    ));
+    assert!(matches!(bench.pulse.poll_event(), Some(PulseEvent::Healthy { .. })));
     assert!(bench.pulse.is_healthy());
 }
 
 #[test]
 fn a_provider_that_works_from_memory_is_unhealthy_but_sent_to() {
     let mut bench = Bench::running(PulseConfig::builder());
-    bench
-        .pulse
-        .handle_health(Health::Degraded, bench.now, Bench::draw());
+    bench.pulse.handle_health(Health::Degraded, bench.now, Bench::draw());
     assert!(!bench.pulse.is_healthy());
-    assert!(matches!(
-        bench.pulse.poll_event(),
-        Some(PulseEvent::Unhealthy { .. })
-    ));
+    assert!(matches!(bench.pulse.poll_event(), Some(PulseEvent::Unhealthy { .. })));
     bench.beat(&[("a", vector(1, 10.0))]);
     assert_eq!(bench.push_ok(), [sent("a", 10.0)]);
     assert!(!bench.pulse.is_healthy());
-    bench
-        .pulse
-        .handle_health(Health::Healthy, bench.now, Bench::draw());
+    bench.pulse.handle_health(Health::Healthy, bench.now, Bench::draw());
     assert!(bench.pulse.is_healthy());
-    bench
-        .pulse
-        .handle_health(Health::Disconnected, bench.now, Bench::draw());
+    bench.pulse.handle_health(Health::Disconnected, bench.now, Bench::draw());
     bench.beat(&[]);
     assert_eq!(bench.transmit().unwrap().request, Request::Connect);
 }
@@ -286,13 +253,10 @@ const ROOM: usize = 6;
 
 impl World {
     fn new() -> Self {
-        let config = PulseConfig::builder()
-            .max_routes(ROOM)
-            .max_batch(2)
-            .dead_band(DeadBand {
-                resistance: atrion_core::units::Ohms::try_new(2.0).unwrap(),
-                ..DeadBand::NONE
-            });
+        let config = PulseConfig::builder().max_routes(ROOM).max_batch(2).dead_band(DeadBand {
+            resistance: atrion_core::units::Ohms::try_new(2.0).unwrap(),
+            ..DeadBand::NONE
+        });
         Self {
             bench: Bench::new(config),
             source: HashMap::new(),
@@ -315,9 +279,7 @@ impl World {
             }
             let source = &self.source;
             self.unreported.retain(|route| {
-                source
-                    .get(route)
-                    .is_some_and(|vector| !collector.push(route, *vector))
+                source.get(route).is_some_and(|vector| !collector.push(route, *vector))
             });
         }
         if failed {
@@ -346,19 +308,14 @@ impl World {
             }
             self.in_flight = Some(transmit);
         }
-        self.in_flight
-            .take_if(|call| self.bench.pulse.in_flight() != Some(call.id));
+        self.in_flight.take_if(|call| self.bench.pulse.in_flight() != Some(call.id));
         assert!(self.bench.pulse.stats().pending as usize <= ROOM);
         let timeout = self.bench.pulse.poll_timeout().unwrap();
         assert!(timeout > self.bench.now, "a driver would spin");
     }
 
     fn store(&mut self) {
-        if let Some(Transmit {
-            request: Request::Push(batch),
-            ..
-        }) = &self.in_flight
-        {
+        if let Some(Transmit { request: Request::Push(batch), .. }) = &self.in_flight {
             for change in &**batch {
                 let held = self.store.get(&change.route);
                 if held.is_none_or(|held| held.timestamp <= change.vector.timestamp) {
@@ -369,10 +326,7 @@ impl World {
     }
 
     fn answer(&mut self, fate: Fate) {
-        if matches!(
-            fate,
-            Fate::Stored | Fate::StoredButFailed | Fate::StoredButHangs
-        ) {
+        if matches!(fate, Fate::Stored | Fate::StoredButFailed | Fate::StoredButHangs) {
             self.store();
         }
         if matches!(fate, Fate::Hangs | Fate::StoredButHangs) {
@@ -390,10 +344,7 @@ impl World {
             }
             Fate::Panicked => self.bench.fail(
                 &call,
-                &ProviderError::Panicked {
-                    operation: "update_vectors",
-                    message: String::new(),
-                },
+                &ProviderError::Panicked { operation: "update_vectors", message: String::new() },
             ),
             _ => self.bench.fail(&call, &away()),
         }
@@ -414,14 +365,9 @@ impl World {
             Step::PutBack(millis) => {
                 let back = Duration::from_millis(millis.into());
                 self.bench.now = Timestamp::from_nanos(
-                    self.bench
-                        .now
-                        .as_nanos()
-                        .saturating_sub(back.as_nanos() as u64),
+                    self.bench.now.as_nanos().saturating_sub(back.as_nanos() as u64),
                 );
-                self.bench
-                    .pulse
-                    .handle_timeout(self.bench.now, Bench::draw());
+                self.bench.pulse.handle_timeout(self.bench.now, Bench::draw());
             }
             Step::Answer(fate) => self.answer(fate),
             Step::Forget(route) => {

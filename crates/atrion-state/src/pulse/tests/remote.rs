@@ -22,17 +22,8 @@ fn hear(bench: &mut Bench, route: &str, age: Duration) -> Option<PhysicsVector> 
 }
 
 fn hear_at(bench: &mut Bench, route: &str, observed: Timestamp) -> Option<PhysicsVector> {
-    let remote = RemoteVector::new(
-        route,
-        PhysicsVector {
-            timestamp: observed,
-            ..vector(0, 10.0)
-        },
-    );
-    bench
-        .pulse
-        .handle_remote(remote, bench.now)
-        .map(|remote| remote.vector)
+    let remote = RemoteVector::new(route, PhysicsVector { timestamp: observed, ..vector(0, 10.0) });
+    bench.pulse.handle_remote(remote, bench.now).map(|remote| remote.vector)
 }
 
 #[test]

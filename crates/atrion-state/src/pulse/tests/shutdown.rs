@@ -59,10 +59,7 @@ fn a_dead_store_holds_the_shutdown_up_until_its_deadline_and_no_longer() {
             attempts += 1;
             bench.fail(&transmit, &away());
         } else {
-            assert!(
-                bench.pulse.poll_timeout().unwrap() > bench.now,
-                "a driver would spin"
-            );
+            assert!(bench.pulse.poll_timeout().unwrap() > bench.now, "a driver would spin");
             bench.advance(bench.wait());
         }
     }
@@ -82,10 +79,7 @@ fn a_store_that_hangs_in_every_call_takes_no_longer_than_promised() {
     bench.report(&[]);
     while bench.pulse.poll_closed().is_none() {
         if bench.transmit().is_none() {
-            assert!(
-                bench.pulse.poll_timeout().unwrap() > bench.now,
-                "a driver would spin"
-            );
+            assert!(bench.pulse.poll_timeout().unwrap() > bench.now, "a driver would spin");
             bench.advance(bench.wait());
         }
     }
