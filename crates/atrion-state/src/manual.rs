@@ -73,6 +73,7 @@ impl<C: Clock> ManualPulse<C> {
     pub async fn flush(&mut self) -> Result<FlushReport, ProviderError> {
         // A call that a dropped flush left behind will never end; let it run into its deadline.
         self.abandon_call();
+        self.runner.time_out();
         self.runner.pulse.handle_flush(self.runner.clock.now());
         while let Some(call) = self.runner.drain() {
             self.complete(call).await?;
