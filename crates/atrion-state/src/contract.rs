@@ -1,5 +1,5 @@
 //! The contract suite (feature `test-util`): each clause of
-//! [`StateProvider`](crate::provider::StateProvider) as a test that any adapter can run.
+//! [`StateProvider`] as a test that any adapter can run.
 //!
 //! The suite needs no particular runtime. It is handed a factory that makes a [`Fixture`] with a
 //! fresh, empty store for each clause, and reports every clause that does not hold:
