@@ -18,6 +18,7 @@ use atrion_core::math;
 use atrion_core::time::Timestamp;
 
 use crate::counter::{LogSum, Probes, Reading, Traffic};
+use crate::lanes::{Lanes, SHARED};
 use crate::shed::{Parts, Reason};
 use crate::shim::{AtomicU32, AtomicU64, Mutex};
 
@@ -27,6 +28,8 @@ pub(crate) trait Env {
     fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R;
     /// Uniform in `[0, 1)`.
     fn draw(&self) -> f64;
+    /// Counters for a hot route, if there are any left.
+    fn lanes(&self) -> Option<Lanes>;
     /// The breaker changed its mode.
     fn mode_changed(&self, mode: BreakerMode, now: Timestamp);
     /// A shadowed route admitted what it would have refused.
@@ -44,6 +47,10 @@ const SPARSEST_SAMPLING: u32 = 6;
 /// Longest latency the sums can hold 2^24 of, some 18 minutes; longer ones count as this.
 const LONGEST_NANOS: u64 = 1 << 40;
 
+/// Completions per second, and in one tick, that make a route hot enough for lanes.
+const HOT_PER_SEC: f64 = 50_000.0;
+const HOT_COMPLETIONS: u32 = 1_000;
+
 const OPEN: u64 = 1;
 const WALL: u64 = 1 << 1;
 const EXACT: u64 = 1 << 2;
@@ -57,21 +64,54 @@ const UNCONTENDED_SHIFT: u32 = 32;
 /// What a request was admitted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Plain,
+    Plain = 0,
     /// One of the samples a start-up or exhale waits for.
-    Marked,
+    Marked = 1,
     /// Looks whether an open route has healed.
-    Probe,
+    Probe = 2,
     /// Looks whether a route whose requests never return still works.
-    Scout,
+    Scout = 3,
 }
 
-/// What an admitted request carries until it ends.
+/// What an admitted request carries until it ends: when it started, and one word of in-flight
+/// count, kind and place. Words, because a value that is written in bytes and read back whole
+/// costs the processor more than the admission itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     start: Timestamp,
-    in_flight: u32,
-    kind: Kind,
+    tag: u64,
+}
+
+const KIND_SHIFT: u32 = 8;
+
+impl Ticket {
+    #[inline]
+    const fn new(start: Timestamp, in_flight: u32, kind: Kind, place: u8) -> Self {
+        let tag = (in_flight as u64) << 32 | (kind as u64) << KIND_SHIFT | place as u64;
+        Self { start, tag }
+    }
+
+    /// In-flight count at admission, itself included.
+    #[inline]
+    const fn in_flight(self) -> u32 {
+        (self.tag >> 32) as u32
+    }
+
+    #[inline]
+    const fn kind(self) -> Kind {
+        match (self.tag >> KIND_SHIFT) as u8 {
+            1 => Kind::Marked,
+            2 => Kind::Probe,
+            3 => Kind::Scout,
+            _ => Kind::Plain,
+        }
+    }
+
+    /// Where it is counted.
+    #[inline]
+    const fn place(self) -> u8 {
+        self.tag as u8
+    }
 }
 
 /// A manual override of the gate.
@@ -124,8 +164,9 @@ pub struct Counts {
 }
 
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Cell {
-    traffic: Traffic,
+    // Read by every arrival, written by ticks only: kept apart from what requests write.
     /// Calm limit (upper half) and floor in ohms (f32, lower half): all that a calm arrival reads.
     fast: AtomicU64,
     /// Free zone (f32, upper) and queue (f32, lower), in requests.
@@ -133,6 +174,9 @@ pub(crate) struct Cell {
     /// Flags, sampling shift, and the uncontended limit in the upper half.
     control: AtomicU64,
     next_tick: AtomicU64,
+    /// Requests of one lane that need not look at the others; zero unless the route is calm.
+    lane_limit: AtomicU32,
+    traffic: Traffic,
     last_tick: AtomicU64,
     uncontended: LogSum,
     uncontended_nanos: AtomicU64,
@@ -198,6 +242,7 @@ impl Cell {
             slow: AtomicU64::new(0),
             control: AtomicU64::new(0),
             next_tick: AtomicU64::new(0),
+            lane_limit: AtomicU32::new(0),
             last_tick: AtomicU64::new(now.as_nanos()),
             uncontended: LogSum::default(),
             uncontended_nanos: AtomicU64::new(0),
@@ -239,29 +284,47 @@ impl Cell {
     #[inline]
     pub(crate) fn admit<E: Env>(&self, volts: f64, env: &E) -> Result<Ticket, Refusal> {
         let fast = self.fast.load(Relaxed);
-        let calm_limit = upper(fast);
-        if self.traffic.read().in_flight() < calm_limit
-            && volts > f64::from(f32::from_bits(lower(fast)))
-        {
-            let before = self.traffic.enter();
-            let in_flight = before.in_flight().wrapping_add(1);
-            if in_flight <= calm_limit {
-                let control = self.control.load(Relaxed);
-                let sparse = (1u32 << ((control >> SAMPLING_SHIFT) as u32 & 7)) - 1;
-                if before.admitted() & sparse != 0 {
-                    return Ok(Ticket { start: UNMEASURED, in_flight, kind: Kind::Plain });
+        if volts > f64::from(f32::from_bits(lower(fast))) {
+            if let Some(lanes) = self.traffic.lanes() {
+                if let Some((place, nth)) = lanes.try_enter(self.lane_limit.load(Relaxed)) {
+                    if nth & self.sparse() != 0 {
+                        return Ok(Ticket::new(UNMEASURED, 0, Kind::Plain, place));
+                    }
+                    let in_flight = self.present(self.traffic.read());
+                    return Ok(self.measure(volts, in_flight, place, env));
                 }
-                let now = env.now();
-                self.note_ground(volts);
-                if self.is_due(now) {
-                    self.tick(now, env);
+            } else if self.traffic.read_shared().in_flight < upper(fast) {
+                let before = self.traffic.enter_shared();
+                let in_flight = before.in_flight.wrapping_add(1);
+                if in_flight <= upper(fast) {
+                    let place = SHARED;
+                    if before.admitted() & self.sparse() != 0 {
+                        return Ok(Ticket::new(UNMEASURED, 0, Kind::Plain, place));
+                    }
+                    return Ok(self.measure(volts, in_flight, place, env));
                 }
-                return Ok(Ticket { start: now, in_flight, kind: Kind::Plain });
+                // Others entered since the first look: the slow path compares again.
+                self.traffic.leave(SHARED);
             }
-            // Others entered since the first look: the slow path compares again.
-            self.traffic.leave();
         }
         self.admit_slow(volts, env)
+    }
+
+    /// Mask of the admissions that are not measured.
+    #[inline]
+    fn sparse(&self) -> u32 {
+        (1 << ((self.control.load(Relaxed) >> SAMPLING_SHIFT) as u32 & 7)) - 1
+    }
+
+    /// Starts the measurement of a request that was admitted on the fast path.
+    #[inline]
+    fn measure<E: Env>(&self, volts: f64, in_flight: u32, place: u8, env: &E) -> Ticket {
+        let now = env.now();
+        self.note_ground(volts);
+        if self.is_due(now) {
+            self.tick(now, env);
+        }
+        Ticket::new(now, in_flight, Kind::Plain, place)
     }
 
     #[cold]
@@ -293,13 +356,13 @@ impl Cell {
     }
 
     fn enter(&self, now: Timestamp, kind: Kind) -> Ticket {
-        let before = self.traffic.enter();
-        Ticket { start: now, in_flight: self.present(before).saturating_add(1), kind }
+        let (place, reading) = self.traffic.enter();
+        Ticket::new(now, self.present(reading), kind, place)
     }
 
     /// Requests in flight that are believed to be alive.
     fn present(&self, reading: Reading) -> u32 {
-        reading.in_flight().saturating_sub(self.lost.load(Relaxed))
+        reading.in_flight.saturating_sub(self.lost.load(Relaxed))
     }
 
     fn arrive<E: Env>(
@@ -318,11 +381,11 @@ impl Cell {
         }
         if volts > gate.resistance(number, ground) {
             let ticket = self.enter(now, self.take_mark(&gate));
-            if ticket.in_flight <= number || volts > gate.resistance(ticket.in_flight, ground) {
+            if ticket.in_flight() <= number || volts > gate.resistance(ticket.in_flight(), ground) {
                 return Ok(ticket);
             }
-            self.traffic.leave();
-            if ticket.kind == Kind::Marked {
+            self.traffic.leave(ticket.place());
+            if ticket.kind() == Kind::Marked {
                 self.marks.fetch_add(1, Relaxed);
             }
         }
@@ -389,7 +452,7 @@ impl Cell {
             return false;
         }
         let _ = env;
-        inner.scout_sent_at = Some(self.traffic.read().completed());
+        inner.scout_sent_at = Some(self.traffic.read().completed);
         // The next scout waits as long again.
         self.last_done.store(now.as_nanos(), Relaxed);
         true
@@ -401,18 +464,18 @@ impl Cell {
     #[inline]
     pub(crate) fn succeed<E: Env>(&self, ticket: Ticket, env: &E) {
         if ticket.start == UNMEASURED {
-            self.traffic.complete();
+            self.traffic.complete(ticket.place());
             return;
         }
         let now = env.now();
         let nanos = now.nanos_since(ticket.start).min(LONGEST_NANOS);
         let control = self.control.load(Relaxed);
-        self.traffic.complete();
+        self.traffic.complete(ticket.place());
         self.last_done.store(now.as_nanos(), Relaxed);
-        if ticket.kind != Kind::Plain || control & (EXACT | OPEN) != 0 {
+        if ticket.kind() != Kind::Plain || control & (EXACT | OPEN) != 0 {
             return self.succeed_slow(ticket, nanos, now, env);
         }
-        self.add_latency(ticket.in_flight <= upper(control), nanos);
+        self.add_latency(ticket.in_flight() <= upper(control), nanos);
         if self.is_due(now) {
             self.tick(now, env);
         }
@@ -430,25 +493,25 @@ impl Cell {
 
     #[cold]
     fn succeed_slow<E: Env>(&self, ticket: Ticket, nanos: u64, now: Timestamp, env: &E) {
-        let marked = ticket.kind == Kind::Marked;
+        let marked = ticket.kind() == Kind::Marked;
         if marked {
             self.marked_done.fetch_add(1, Relaxed);
         }
-        if ticket.kind == Kind::Probe {
+        if ticket.kind() == Kind::Probe {
             self.probes.ok();
             return self.tick(now, env);
         }
         let Some(mut inner) = self.try_inner() else {
             return self.add_latency(true, nanos);
         };
-        if ticket.kind == Kind::Scout {
+        if ticket.kind() == Kind::Scout {
             self.scout_returned(&mut inner);
         }
         let one = Latencies::from_codes(1, u64::from(math::log2_fixed(nanos)), nanos);
         inner.element.sample(&Sample {
             secs: one.sum_secs,
             ln: one.sum_ln,
-            in_flight: ticket.in_flight,
+            in_flight: ticket.in_flight(),
             marked,
         });
         self.tick_locked(&mut inner, now, env);
@@ -458,8 +521,8 @@ impl Cell {
     /// taken for lost: the service works, so their results are not coming.
     fn scout_returned(&self, inner: &mut Inner) {
         let reading = self.traffic.read();
-        if inner.scout_sent_at.take() == Some(reading.completed().wrapping_sub(1)) {
-            inner.lost = reading.in_flight();
+        if inner.scout_sent_at.take() == Some(reading.completed.wrapping_sub(1)) {
+            inner.lost = reading.in_flight;
             self.lost.store(inner.lost, Relaxed);
         }
     }
@@ -468,19 +531,19 @@ impl Cell {
     #[cold]
     pub(crate) fn fail<E: Env>(&self, ticket: Ticket, env: &E) {
         let now = env.now();
-        if ticket.kind == Kind::Marked {
+        if ticket.kind() == Kind::Marked {
             self.marked_done.fetch_add(1, Relaxed);
         }
-        if ticket.kind == Kind::Probe {
-            self.traffic.complete();
+        if ticket.kind() == Kind::Probe {
+            self.traffic.complete(ticket.place());
             self.probes.failed();
             return self.tick(now, env);
         }
         if ticket.start.as_nanos() < self.news_since.load(Relaxed) {
             // Sent before the breaker last closed: it tells of the outage, not of the recovery.
-            return self.traffic.leave();
+            return self.traffic.leave(ticket.place());
         }
-        self.traffic.complete();
+        self.traffic.complete(ticket.place());
         self.errors.fetch_add(1, Relaxed);
         self.last_done.store(now.as_nanos(), Relaxed);
         if self.is_due(now) || self.control.load(Relaxed) & EXACT != 0 {
@@ -490,9 +553,9 @@ impl Cell {
 
     /// The request was given up; nothing is learned from it.
     pub(crate) fn cancel(&self, ticket: Ticket) {
-        self.traffic.leave();
+        self.traffic.leave(ticket.place());
         self.cancelled.fetch_add(1, Relaxed);
-        match ticket.kind {
+        match ticket.kind() {
             Kind::Marked => {
                 self.marked_done.fetch_add(1, Relaxed);
             }
@@ -535,12 +598,14 @@ impl Cell {
 
     pub(crate) fn tick_locked<E: Env>(&self, inner: &mut Inner, now: Timestamp, env: &E) {
         let reading = self.traffic.read();
-        let completed = reading.completed().wrapping_sub(inner.completed);
-        inner.completed = reading.completed();
+        // Lanes are not read at one instant, so the difference can be -1 for once; what is
+        // missing now is counted next time.
+        let completed = (reading.completed.wrapping_sub(inner.completed) as i32).max(0) as u32;
+        inner.completed = inner.completed.wrapping_add(completed);
         let dt_secs = now.secs_since(inner.element.last_tick());
         let probes = self.probes.take();
         let errors = self.errors.swap(0, Relaxed);
-        inner.lost = inner.lost.min(reading.in_flight());
+        inner.lost = inner.lost.min(reading.in_flight);
         self.lost.store(inner.lost, Relaxed);
         let exact = self.control.load(Relaxed) & EXACT != 0;
         let nanos = self.uncontended_nanos.swap(0, Relaxed);
@@ -574,8 +639,17 @@ impl Cell {
                 inner.force = None;
             }
             self.publish(inner, sampling, now, law);
+            if !refused {
+                self.open_lanes(inner, law);
+            }
             report
         });
+        let rate = f64::from(completed) / math::max(dt_secs, 1e-9);
+        if rate >= HOT_PER_SEC && completed >= HOT_COMPLETIONS && self.traffic.lanes().is_none() {
+            if let Some(lanes) = env.lanes() {
+                self.traffic.attach(lanes);
+            }
+        }
         if let Some(mode) = report.mode {
             env.mode_changed(mode, now);
         }
@@ -583,6 +657,7 @@ impl Cell {
 
     /// Publishes the whole state.
     pub(crate) fn publish(&self, inner: &Inner, sampling: u32, now: Timestamp, law: &LawConfig) {
+        self.lane_limit.store(0, Relaxed);
         let gate = self.publish_gate(inner, law);
         let element = &inner.element;
         let mut control = u64::from(sampling) << SAMPLING_SHIFT
@@ -606,6 +681,23 @@ impl Cell {
         self.next_probe.store(element.breaker().next_probe().as_nanos(), Relaxed);
         self.last_tick.store(now.as_nanos(), Relaxed);
         self.next_tick.store(now.add_secs(law.tick_secs()).as_nanos(), Relaxed);
+    }
+
+    /// Publishes how many requests one lane may have in flight without looking at the others:
+    /// its share of the free zone, with one share in reserve for a thread that was silent so far.
+    /// Nothing while the route is not calm: then every arrival needs the exact sum.
+    fn open_lanes(&self, inner: &Inner, law: &LawConfig) {
+        let Some(lanes) = self.traffic.lanes() else { return };
+        let gate = inner.element.gate(inner.stress_ohms + inner.cluster_ohms, law);
+        let special = gate.wall || gate.open || inner.force.is_some() || inner.lost > 0;
+        if special || inner.element.is_congested() {
+            return;
+        }
+        let active = lanes.take_active();
+        let share = gate.free_zone / f64::from(active.saturating_add(1));
+        // One request per thread is within the queue that the traffic is allowed anyway.
+        let least = u32::from(f64::from(active) <= gate.free_zone + gate.queue / 2.0);
+        self.lane_limit.store((share as u32).max(least), Relaxed);
     }
 
     fn publish_gate(&self, inner: &Inner, law: &LawConfig) -> Gate {
@@ -724,8 +816,11 @@ impl Cell {
     pub(crate) fn would_flow(&self, volts: f64) -> bool {
         let fast = self.fast.load(Relaxed);
         let floor = f64::from(f32::from_bits(lower(fast)));
-        (self.traffic.read().in_flight() < upper(fast) && volts > floor)
-            || self.would_flow_slow(volts)
+        let calm = match self.traffic.lanes() {
+            Some(lanes) => lanes.has_room(self.lane_limit.load(Relaxed)),
+            None => self.traffic.read_shared().in_flight < upper(fast),
+        };
+        (calm && volts > floor) || self.would_flow_slow(volts)
     }
 
     #[cold]
@@ -741,11 +836,11 @@ impl Cell {
     pub(crate) fn counts(&self) -> Counts {
         let reading = self.traffic.read();
         Counts {
-            completed: reading.completed(),
+            completed: reading.completed,
             shed: self.shed.load(Relaxed),
             shadow_shed: self.shadow_shed.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),
-            in_flight: reading.in_flight(),
+            in_flight: reading.in_flight,
         }
     }
 

@@ -1,61 +1,124 @@
 //! The counters of the request path, packed so that each event is one atomic addition.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
 
 use atrion_core::law::Latencies;
 use atrion_core::math::log2_fixed;
 
-use crate::shim::AtomicU64;
+use crate::lanes::{Lanes, SHARED};
+use crate::shim::{AtomicU32, AtomicU64};
 
-/// Completed requests in the upper half, requests in flight in the lower.
+/// Who is in flight, and how many have completed.
 ///
-/// One word, so that admitting and finishing are one addition each and a reader sees both counts
-/// of the same moment. The upper half wraps; only differences of it are used.
+/// Normally one word, completed requests in its upper half and those in flight in the lower, so
+/// that admitting and finishing are one addition each. A hot route also has [`Lanes`]; then the
+/// sum of both counts.
 #[derive(Debug, Default)]
-pub(crate) struct Traffic(AtomicU64);
+pub(crate) struct Traffic {
+    shared: AtomicU64,
+    lanes: OnceLock<Lanes>,
+    /// Requests that left a lane without having completed, modulo 2^32.
+    given_up: AtomicU32,
+}
 
 /// One reading of [`Traffic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading(u64);
+pub(crate) struct Reading {
+    pub(crate) in_flight: u32,
+    /// Modulo 2^32; only differences are used.
+    pub(crate) completed: u32,
+}
 
 impl Reading {
-    pub(crate) const fn in_flight(self) -> u32 {
-        self.0 as u32
-    }
-
-    pub(crate) const fn completed(self) -> u32 {
-        (self.0 >> 32) as u32
+    const fn of(word: u64) -> Self {
+        Self { in_flight: word as u32, completed: (word >> 32) as u32 }
     }
 
     /// How many were admitted before, modulo 2^32: who has finished and who has not.
     pub(crate) const fn admitted(self) -> u32 {
-        self.completed().wrapping_add(self.in_flight())
+        self.completed.wrapping_add(self.in_flight)
     }
 }
 
 impl Traffic {
     #[inline]
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        self.lanes.get()
+    }
+
+    /// Gives the route lanes, for good.
+    pub(crate) fn attach(&self, lanes: Lanes) {
+        // If another thread was faster its lanes serve as well.
+        drop(self.lanes.set(lanes));
+    }
+
+    /// The exact counts.
+    #[inline]
     pub(crate) fn read(&self) -> Reading {
-        Reading(self.0.load(Relaxed))
+        let mut reading = Reading::of(self.shared.load(Relaxed));
+        if let Some(lanes) = self.lanes() {
+            let (in_flight, left) = lanes.totals();
+            reading.in_flight = reading.in_flight.wrapping_add(in_flight);
+            reading.completed =
+                reading.completed.wrapping_add(left).wrapping_sub(self.given_up.load(Relaxed));
+        }
+        reading
     }
 
-    /// Adds one request in flight; answers with the counts before it.
+    /// What [`read`](Self::read) says as long as there are no lanes, in one load.
     #[inline]
-    pub(crate) fn enter(&self) -> Reading {
-        Reading(self.0.fetch_add(1, Relaxed))
+    pub(crate) fn read_shared(&self) -> Reading {
+        Reading::of(self.shared.load(Relaxed))
     }
 
-    /// One request in flight becomes a completed one.
+    /// Adds one in flight to the shared word; answers with its counts before.
     #[inline]
-    pub(crate) fn complete(&self) {
-        // +1 in the upper half and -1 in the lower in one addition: 2^32 - 1.
-        self.0.fetch_add(u64::from(u32::MAX), Relaxed);
+    pub(crate) fn enter_shared(&self) -> Reading {
+        Reading::of(self.shared.fetch_add(1, Relaxed))
     }
 
-    /// One request in flight leaves without having completed.
+    /// Adds one in flight wherever this thread counts; answers with the place and the exact
+    /// counts, the new one included.
+    pub(crate) fn enter(&self) -> (u8, Reading) {
+        if let Some(place) = self.lanes().and_then(Lanes::enter) {
+            // Of two threads that enter at once, at least one must see the other.
+            fence(SeqCst);
+            return (place, self.read());
+        }
+        let mut reading = self.enter_shared();
+        reading.in_flight = reading.in_flight.wrapping_add(1);
+        if self.lanes().is_some() {
+            reading = self.read();
+        }
+        (SHARED, reading)
+    }
+
+    /// One request that entered at `place` has completed.
     #[inline]
-    pub(crate) fn leave(&self) {
-        self.0.fetch_sub(1, Relaxed);
+    pub(crate) fn complete(&self, place: u8) {
+        match self.lanes() {
+            Some(lanes) if place != SHARED => lanes.leave(place),
+            // +1 in the upper half and -1 in the lower in one addition: 2^32 - 1.
+            _ => {
+                self.shared.fetch_add(u64::from(u32::MAX), Relaxed);
+            }
+        }
+    }
+
+    /// One request that entered at `place` leaves without having completed.
+    #[inline]
+    pub(crate) fn leave(&self, place: u8) {
+        match self.lanes() {
+            Some(lanes) if place != SHARED => {
+                self.given_up.fetch_add(1, Relaxed);
+                lanes.leave(place);
+            }
+            _ => {
+                self.shared.fetch_sub(1, Relaxed);
+            }
+        }
     }
 }
 
@@ -91,7 +154,7 @@ impl LogSum {
 /// Results of probes of one window: three counts of ten bits each. At most 64 probes are
 /// outstanding, so none of them can overflow into its neighbour between two ticks.
 #[derive(Debug, Default)]
-pub(crate) struct Probes(crate::shim::AtomicU32);
+pub(crate) struct Probes(AtomicU32);
 
 const PROBE_BITS: u32 = 10;
 const PROBE_MASK: u32 = (1 << PROBE_BITS) - 1;
@@ -131,26 +194,33 @@ impl Probes {
 mod tests {
     use super::*;
 
+    fn exercise(t: &Traffic) -> Reading {
+        let places: Vec<u8> = (0..5).map(|_| t.enter().0).collect();
+        let [a, b, c, ..] = places[..] else { unreachable!("five entered") };
+        t.complete(a);
+        t.complete(b);
+        t.leave(c);
+        t.read()
+    }
+
     #[test]
-    fn traffic_keeps_both_counts() {
+    fn traffic_keeps_both_counts_with_and_without_lanes() {
         let t = Traffic::default();
-        for _ in 0..5 {
-            t.enter();
-        }
-        t.complete();
-        t.complete();
-        t.leave();
-        let now = t.read();
-        assert_eq!((now.in_flight(), now.completed(), now.admitted()), (2, 2, 4));
+        let first = exercise(&t);
+        assert_eq!((first.in_flight, first.completed, first.admitted()), (2, 2, 4));
+        t.attach(Lanes::new());
+        let second = exercise(&t);
+        assert_eq!((second.in_flight, second.completed), (4, 4));
     }
 
     #[test]
     fn completions_wrap_without_touching_the_flight() {
-        let t = Traffic(AtomicU64::new(u64::from(u32::MAX) << 32 | 1));
-        t.enter();
-        t.complete();
+        let shared = AtomicU64::new(u64::from(u32::MAX) << 32 | 1);
+        let t = Traffic { shared, ..Traffic::default() };
+        let (place, _) = t.enter();
+        t.complete(place);
         let now = t.read();
-        assert_eq!((now.in_flight(), now.completed()), (1, 0));
+        assert_eq!((now.in_flight, now.completed), (1, 0));
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use atrion_core::time::Timestamp;
 use atrion_state::clock::{Clock, MonotonicClock};
+use crossbeam_queue::ArrayQueue;
 
 use crate::config::Config;
+use crate::lanes::Lanes;
 use crate::observer::{Event, Relay};
 
 /// The clock of an instance. The built-in one is called directly, not through a pointer: reading
@@ -32,11 +34,30 @@ pub(crate) struct Hub {
     pub(crate) config: ArcSwap<Config>,
     draws: AtomicU64,
     relay: Option<Relay>,
+    /// Lanes for routes that turn out to be hot, made ahead because ticks run on requests'
+    /// threads, which allocate nothing.
+    pub(crate) lanes: ArrayQueue<Lanes>,
 }
+
+/// Lanes kept ready, and so the hottest routes one instance speeds up between two refills.
+const LANES_READY: usize = 16;
 
 impl Hub {
     pub(crate) fn new(time: Time, config: Config, seed: u64, relay: Option<Relay>) -> Self {
-        Self { time, config: ArcSwap::from(Arc::new(config)), draws: AtomicU64::new(seed), relay }
+        let hub = Self {
+            time,
+            config: ArcSwap::from(Arc::new(config)),
+            draws: AtomicU64::new(seed),
+            relay,
+            lanes: ArrayQueue::new(LANES_READY),
+        };
+        hub.refill();
+        hub
+    }
+
+    /// Makes lanes for as many hot routes as are kept ready. Not on the request path.
+    pub(crate) fn refill(&self) {
+        while !self.lanes.is_full() && self.lanes.push(Lanes::new()).is_ok() {}
     }
 
     #[inline]

@@ -129,6 +129,7 @@ impl Atrion {
     /// Brings every route up to date without traffic: scars heal, overrides expire. Call it now
     /// and then (the pulse does), or never: a route also catches up when its next request comes.
     pub fn tick(&self) {
+        self.0.hub.refill();
         self.0.registry.for_each(Route::tick);
         self.0.overflow.tick();
     }

@@ -6,6 +6,7 @@ mod counter;
 mod error;
 mod hub;
 mod instance;
+mod lanes;
 mod observer;
 mod permit;
 mod registry;

@@ -72,30 +72,29 @@ macro_rules! permit_methods {
 #[must_use = "a permit dropped at once counts as cancelled work"]
 pub struct Permit<'r> {
     route: &'r Route,
-    ticket: Option<Ticket>,
+    ticket: Ticket,
 }
 
 impl<'r> Permit<'r> {
     #[inline]
-    pub(crate) fn new(route: &'r Route, ticket: Ticket) -> Self {
-        Self { route, ticket: Some(ticket) }
+    pub(crate) const fn new(route: &'r Route, ticket: Ticket) -> Self {
+        Self { route, ticket }
     }
 
     permit_methods!();
 
     #[inline]
-    fn end(mut self, outcome: Outcome) {
-        if let Some(ticket) = self.ticket.take() {
-            self.route.end(ticket, outcome);
-        }
+    fn end(self, outcome: Outcome) {
+        let (route, ticket) = (self.route, self.ticket);
+        // The ticket is being ended here; dropping the permit would end it again.
+        std::mem::forget(self);
+        route.end(ticket, outcome);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.route.end(ticket, Outcome::Cancelled);
-        }
+        self.route.end(self.ticket, Outcome::Cancelled);
     }
 }
 
@@ -109,13 +108,14 @@ impl fmt::Debug for Permit<'_> {
 #[must_use = "a permit dropped at once counts as cancelled work"]
 pub struct OwnedPermit {
     route: Route,
-    ticket: Option<Ticket>,
+    ticket: Ticket,
+    ended: bool,
 }
 
 impl OwnedPermit {
     #[inline]
     pub(crate) fn new(route: Route, ticket: Ticket) -> Self {
-        Self { route, ticket: Some(ticket) }
+        Self { route, ticket, ended: false }
     }
 
     permit_methods!();
@@ -127,16 +127,15 @@ impl OwnedPermit {
 
     #[inline]
     fn end(mut self, outcome: Outcome) {
-        if let Some(ticket) = self.ticket.take() {
-            self.route.end(ticket, outcome);
-        }
+        self.ended = true;
+        self.route.end(self.ticket, outcome);
     }
 }
 
 impl Drop for OwnedPermit {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.route.end(ticket, Outcome::Cancelled);
+        if !self.ended {
+            self.route.end(self.ticket, Outcome::Cancelled);
         }
     }
 }

@@ -11,6 +11,7 @@ use atrion_core::units::Volts;
 
 use crate::cell::{Cell, Counts, Env, Force, Refusal, Ticket};
 use crate::hub::Hub;
+use crate::lanes::Lanes;
 use crate::observer::Event;
 use crate::permit::{Outcome, OwnedPermit, Permit};
 use crate::shed::{Parts, Reason, Shed};
@@ -46,6 +47,10 @@ impl Env for Route {
 
     fn draw(&self) -> f64 {
         self.0.hub.draw()
+    }
+
+    fn lanes(&self) -> Option<Lanes> {
+        self.0.hub.lanes.pop()
     }
 
     fn mode_changed(&self, mode: BreakerMode, at: Timestamp) {

@@ -40,7 +40,10 @@ fn allocations(f: impl FnOnce()) -> u64 {
 
 #[test]
 fn the_request_path_allocates_nothing() {
-    assert!(allocations(|| drop(std::hint::black_box(Box::new([0u8; 64])))) > 0, "the counter works");
+    assert!(
+        allocations(|| drop(std::hint::black_box(Box::new([0u8; 64])))) > 0,
+        "the counter works"
+    );
 
     let clock = ManualClock::new();
     let atrion = Atrion::builder().clock(clock.clone()).seed(7).build().expect("valid");

@@ -9,6 +9,8 @@ use loom::thread;
 use atrion_core::law::{BreakerMode, Endings, LawConfig};
 use atrion_core::time::Timestamp;
 
+use crate::lanes::Lanes;
+
 use super::{Cell, Env, Kind, Refusal};
 
 struct Fixed {
@@ -25,6 +27,9 @@ impl Env for Fixed {
     }
     fn draw(&self) -> f64 {
         0.5
+    }
+    fn lanes(&self) -> Option<Lanes> {
+        None
     }
     fn mode_changed(&self, _: BreakerMode, _: Timestamp) {}
     fn shadowed(&self, _: f64, _: &Refusal) {}
@@ -102,7 +107,7 @@ fn an_open_route_sends_one_probe_at_a_time() {
         };
         let mine = cell.admit(20.0, &at(millis, 16.0));
         let theirs = other.join().expect("no panic");
-        assert!(mine.iter().all(|ticket| ticket.kind == Kind::Probe));
+        assert!(mine.iter().all(|ticket| ticket.kind() == Kind::Probe));
         // A caller that finds the other at the lock is refused; nobody waits for the lock.
         assert_eq!(u32::from(mine.is_ok()) + u32::from(theirs), 1);
     });
