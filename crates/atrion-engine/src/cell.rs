@@ -400,14 +400,14 @@ impl Cell {
     }
 
     fn arrive_open<E: Env>(&self, volts: f64, now: Timestamp, env: &E) -> Result<Ticket, Refusal> {
-        if now.as_nanos() >= self.next_probe.load(Relaxed) {
-            if let Some(mut inner) = self.try_inner() {
-                // Results of earlier probes may still wait to be counted.
-                self.tick_locked(&mut inner, now, env);
-                if env.with_law(|law| inner.element.breaker_mut().try_probe(now, law)) {
-                    drop(inner);
-                    return Ok(self.enter(now, Kind::Probe));
-                }
+        if now.as_nanos() >= self.next_probe.load(Relaxed)
+            && let Some(mut inner) = self.try_inner()
+        {
+            // Results of earlier probes may still wait to be counted.
+            self.tick_locked(&mut inner, now, env);
+            if env.with_law(|law| inner.element.breaker_mut().try_probe(now, law)) {
+                drop(inner);
+                return Ok(self.enter(now, Kind::Probe));
             }
         }
         Err(self.refusal(Reason::BreakerOpen, volts, now, env))
@@ -600,7 +600,8 @@ impl Cell {
         let reading = self.traffic.read();
         // Lanes are not read at one instant, so the difference can be -1 for once; what is
         // missing now is counted next time.
-        let completed = (reading.completed.wrapping_sub(inner.completed) as i32).max(0) as u32;
+        let completed =
+            reading.completed.wrapping_sub(inner.completed).cast_signed().max(0).cast_unsigned();
         inner.completed = inner.completed.wrapping_add(completed);
         let dt_secs = now.secs_since(inner.element.last_tick());
         let probes = self.probes.take();
@@ -645,10 +646,12 @@ impl Cell {
             report
         });
         let rate = f64::from(completed) / math::max(dt_secs, 1e-9);
-        if rate >= HOT_PER_SEC && completed >= HOT_COMPLETIONS && self.traffic.lanes().is_none() {
-            if let Some(lanes) = env.lanes() {
-                self.traffic.attach(lanes);
-            }
+        let hot = rate >= HOT_PER_SEC && completed >= HOT_COMPLETIONS;
+        if hot
+            && self.traffic.lanes().is_none()
+            && let Some(lanes) = env.lanes()
+        {
+            self.traffic.attach(lanes);
         }
         if let Some(mode) = report.mode {
             env.mode_changed(mode, now);

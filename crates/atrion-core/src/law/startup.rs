@@ -24,10 +24,14 @@ const ENOUGH_SUCCESSES: u32 = 30;
 /// The start lasts this many yardstick latencies, within the bounds below.
 const START_LATENCIES: f64 = 20.0;
 const START_SECS: (f64, f64) = (1.0, 10.0);
-/// Latencies are kept apart by the octave of the in-flight count they were admitted at.
-const OCTAVES: usize = 6;
+/// Latencies are kept apart by the in-flight count they were admitted at: bucket `k` takes counts
+/// from `BUCKETS[k]` up to the next.
+const BUCKETS: [u32; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 /// The share of samples, from the least loaded up, that measures the service time.
 const LEAST_LOADED_SHARE: f64 = 0.1;
+/// Samples that are enough if the next bucket would bring in far more than that share.
+const ENOUGH_SAMPLES: u32 = 8;
+const FAR_MORE: f64 = 2.0;
 
 /// What a phase hands on when it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +49,26 @@ pub(super) struct Learned {
     pub(super) samples: u32,
 }
 
+/// [`Latencies`] in half the space: a million idle routes hold these.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sums {
+    count: u32,
+    secs: f32,
+    ln: f32,
+}
+
+impl Sums {
+    fn add(&mut self, secs: f64, ln: f64) {
+        self.count = self.count.saturating_add(1);
+        self.secs += secs as f32;
+        self.ln += ln as f32;
+    }
+
+    fn latencies(self) -> Latencies {
+        Latencies { count: self.count, sum_secs: f64::from(self.secs), sum_ln: f64::from(self.ln) }
+    }
+}
+
 /// The guarded start of a route.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Startup {
@@ -55,7 +79,7 @@ pub(super) struct Startup {
     recent_ln: f64,
     successes: u32,
     in_flight_secs: f64,
-    octaves: [Latencies; OCTAVES],
+    buckets: [Sums; BUCKETS.len()],
 }
 
 impl Startup {
@@ -68,7 +92,7 @@ impl Startup {
             recent_ln: 0.0,
             successes: 0,
             in_flight_secs: 0.0,
-            octaves: [Latencies::default(); OCTAVES],
+            buckets: [Sums::default(); BUCKETS.len()],
         }
     }
 
@@ -94,8 +118,8 @@ impl Startup {
         if marked {
             self.yardstick.add(secs, ln);
         }
-        let octave = (in_flight.max(1).ilog2() as usize).min(OCTAVES - 1);
-        if let Some(bucket) = self.octaves.get_mut(octave) {
+        let above = BUCKETS.partition_point(|from| *from <= in_flight.max(1));
+        if let Some(bucket) = self.buckets.get_mut(above.saturating_sub(1)) {
             bucket.add(secs, ln);
         }
         self.count(1, ln);
@@ -154,11 +178,15 @@ impl Startup {
     fn learned(&self, elapsed: f64) -> Option<Learned> {
         let wanted = math::max(f64::from(self.successes) * LEAST_LOADED_SHARE, 1.0);
         let mut least_loaded = Latencies::default();
-        for octave in &self.octaves {
-            if f64::from(least_loaded.count) >= wanted {
+        for bucket in &self.buckets {
+            let with_it = f64::from(least_loaded.count) + f64::from(bucket.count);
+            // In an overload almost everything sits in the bucket of the limit. A few samples
+            // from below say more about the bare service than all of those.
+            let drowned = least_loaded.count >= ENOUGH_SAMPLES && with_it > FAR_MORE * wanted;
+            if f64::from(least_loaded.count) >= wanted || drowned {
                 break;
             }
-            least_loaded = least_loaded.plus(*octave);
+            least_loaded = least_loaded.plus(bucket.latencies());
         }
         Some(Learned {
             service_secs: least_loaded.mean()?,
@@ -186,7 +214,7 @@ impl Exhale {
     /// Starts after `before` was learned under load; `recent_ln` is the present log-latency.
     pub(super) fn new(before: Learned, recent_ln: f64, now: Timestamp) -> Self {
         let parallelism = math::max(before.throughput * before.service_secs, 1.0);
-        let limit = math::max((parallelism / 2.0) as u32 as f64, 1.0);
+        let limit = math::max(math::floor(parallelism / 2.0), 1.0);
         let patience = 4.0 * math::exp(recent_ln) + 80.0 * before.service_secs / limit;
         Self {
             limit: limit as u32,
