@@ -55,3 +55,8 @@ mod runner;
 mod shim;
 #[cfg(test)]
 mod test_vectors;
+
+/// The README's examples, compiled and run.
+#[cfg(all(doctest, feature = "test-util"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

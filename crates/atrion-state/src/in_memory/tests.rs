@@ -141,6 +141,46 @@ fn a_reader_is_woken_by_the_disconnection_and_forgotten_subscriptions_are_freed(
     assert_eq!(poll(&mut stream, &bell), Poll::Ready(None));
 }
 
+#[test]
+fn threads_that_write_read_and_subscribe_at_once_leave_the_newest() {
+    const STEPS: u64 = 2_000;
+    let provider = connected(8);
+    let peer = provider.peer();
+    block_on(peer.connect()).unwrap();
+    let mut stream = peer.subscribe().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let provider = &provider;
+            scope.spawn(move || {
+                for step in 0..STEPS {
+                    let route = (step % 8).to_string();
+                    // Each thread runs through the times in an order of its own.
+                    write(provider, &route, (step * (2 * thread + 1)) % STEPS);
+                    holds(provider, &route);
+                    drop(provider.subscribe());
+                }
+            });
+        }
+    });
+    let newest = |route: u64| {
+        let times = (0..4_u64).flat_map(|thread| {
+            let of_route = (0..STEPS).filter(move |step| step % 8 == route);
+            of_route.map(move |step| (step * (2 * thread + 1)) % STEPS)
+        });
+        times.max().unwrap()
+    };
+    for route in 0..8 {
+        let held = block_on(provider.get_vector(&route.to_string())).unwrap().unwrap();
+        assert_eq!(held.timestamp, vector(newest(route), 1.0).timestamp);
+    }
+    let bell = Arc::new(Bell::default());
+    let mut heard = 0;
+    while poll(&mut stream, &bell).is_ready() {
+        heard += 1;
+    }
+    assert_eq!(heard, 8, "coalesced");
+}
+
 proptest! {
     /// Exact LRU, against a list moved by hand.
     #[test]
