@@ -28,6 +28,8 @@ pub(crate) trait Env {
     fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R;
     /// Uniform in `[0, 1)`.
     fn draw(&self) -> f64;
+    /// The scar is not what it was.
+    fn scar_changed(&self);
     /// Counters for a hot route, if there are any left.
     fn lanes(&self) -> Option<Lanes>;
     /// The breaker changed its mode.
@@ -50,6 +52,9 @@ const LONGEST_NANOS: u64 = 1 << 40;
 /// Completions per second, and in one tick, that make a route hot enough for lanes.
 const HOT_PER_SEC: f64 = 50_000.0;
 const HOT_COMPLETIONS: u32 = 1_000;
+
+/// Scars that moved by less, in ohms, are not news.
+const SCAR_DEAD_BAND: f64 = 1e-4;
 
 const OPEN: u64 = 1;
 const WALL: u64 = 1 << 1;
@@ -604,6 +609,7 @@ impl Cell {
             reading.completed.wrapping_sub(inner.completed).cast_signed().max(0).cast_unsigned();
         inner.completed = inner.completed.wrapping_add(completed);
         let dt_secs = now.secs_since(inner.element.last_tick());
+        let scar_before = inner.element.breaker().scar();
         let probes = self.probes.take();
         let errors = self.errors.swap(0, Relaxed);
         inner.lost = inner.lost.min(reading.in_flight);
@@ -655,6 +661,9 @@ impl Cell {
         }
         if let Some(mode) = report.mode {
             env.mode_changed(mode, now);
+        }
+        if (inner.element.breaker().scar() - scar_before).abs() > SCAR_DEAD_BAND {
+            env.scar_changed();
         }
     }
 
@@ -834,6 +843,14 @@ impl Cell {
         }
         let gate = self.gate(control);
         control & (FORCED_OPEN | OPEN) == 0 && volts > self.parts(&gate).total()
+    }
+
+    /// What this node has seen: the parts of the resistance, the scar, and the evidence.
+    pub(crate) fn observation(&self, law: &LawConfig) -> (Parts, f64, f64) {
+        let parts = self.parts(&self.gate(self.control.load(Relaxed)));
+        let inner = self.inner();
+        let breaker = inner.element.breaker();
+        (parts, breaker.scar(), breaker.evidence(law))
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -1,7 +1,7 @@
 //! What all routes of one instance share: clock, configuration, chance, observer.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use atrion_core::time::Timestamp;
@@ -11,6 +11,7 @@ use crossbeam_queue::ArrayQueue;
 use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::observer::{Event, Relay};
+use crate::route::RouteState;
 
 /// The clock of an instance. The built-in one is called directly, not through a pointer: reading
 /// the time is the dearest thing an admission does.
@@ -28,7 +29,6 @@ impl std::fmt::Debug for Time {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) time: Time,
     pub(crate) config: ArcSwap<Config>,
@@ -37,10 +37,23 @@ pub(crate) struct Hub {
     /// Lanes for routes that turn out to be hot, made ahead because ticks run on requests'
     /// threads, which allocate nothing.
     pub(crate) lanes: ArrayQueue<Lanes>,
+    /// Routes whose shared state changed since the last pulse; made when there is a provider.
+    changed: OnceLock<ArrayQueue<Weak<RouteState>>>,
+    /// More changed than could be noted: the next pulse looks at every route.
+    overflow: AtomicBool,
 }
+
+/// Changed routes that are noted between two pulses.
+const CHANGED_NOTED: usize = 16_384;
 
 /// Lanes kept ready, and so the hottest routes one instance speeds up between two refills.
 const LANES_READY: usize = 16;
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("time", &self.time).finish_non_exhaustive()
+    }
+}
 
 impl Hub {
     pub(crate) fn new(time: Time, config: Config, seed: u64, relay: Option<Relay>) -> Self {
@@ -50,6 +63,8 @@ impl Hub {
             draws: AtomicU64::new(seed),
             relay,
             lanes: ArrayQueue::new(LANES_READY),
+            changed: OnceLock::new(),
+            overflow: AtomicBool::new(false),
         };
         hub.refill();
         hub
@@ -77,6 +92,33 @@ impl Hub {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
         (z >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// From now on changes are noted for the pulse.
+    pub(crate) fn share(&self) {
+        self.changed.get_or_init(|| ArrayQueue::new(CHANGED_NOTED));
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.changed.get().is_some()
+    }
+
+    pub(crate) fn note_changed(&self, route: Weak<RouteState>) {
+        if self.changed.get().is_some_and(|changed| changed.push(route).is_err()) {
+            self.note_overflow();
+        }
+    }
+
+    pub(crate) fn take_changed(&self) -> Option<Weak<RouteState>> {
+        self.changed.get()?.pop()
+    }
+
+    pub(crate) fn note_overflow(&self) {
+        self.overflow.store(true, Relaxed);
+    }
+
+    pub(crate) fn take_overflow(&self) -> bool {
+        self.overflow.swap(false, Relaxed)
     }
 
     pub(crate) const fn is_observed(&self) -> bool {

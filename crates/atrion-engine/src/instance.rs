@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use atrion_state::clock::{Clock, MonotonicClock};
+use atrion_state::provider::{ProviderError, StateProvider};
+use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
 
 use crate::cell::Cell;
 use crate::config::{Config, ROUTE_NAME_LIMIT};
 use crate::error::{BuildError, RouteNameError};
 use crate::hub::{Hub, Time};
 use crate::observer::{Event, Observer, ObserverHealth, Relay};
+use crate::pulse::Pulse;
 use crate::registry::{Insertion, Registry};
 use crate::route::{Route, RouteState};
 
@@ -20,13 +23,49 @@ const OBSERVER_QUEUE: usize = 4096;
 
 /// Admission control for the routes of one process. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Atrion(Arc<Instance>);
+pub struct Atrion(Arc<Handle>);
 
-struct Instance {
-    hub: Arc<Hub>,
-    registry: Registry,
+/// What the user's handles share. The pulse holds the instance, not this: when the last handle
+/// goes, the pulse delivers what waits and ends.
+struct Handle {
+    instance: Arc<Instance>,
+    pulse: Pulse,
+}
+
+/// What handles and the pulse share.
+pub(crate) struct Instance {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) registry: Registry,
     overflow: Route,
     bad_names: AtomicU64,
+}
+
+impl Instance {
+    pub(crate) fn try_route(&self, name: &str) -> Result<Route, RouteNameError> {
+        if let Some(route) = self.registry.find(name) {
+            return Ok(route);
+        }
+        match name.len() {
+            0 => return Err(RouteNameError::Empty),
+            1..=ROUTE_NAME_LIMIT => {}
+            length => return Err(RouteNameError::TooLong { length }),
+        }
+        let config = self.hub.config.load();
+        let now = self.hub.now();
+        let limit = config.route_limit();
+        let insertion = self.registry.insert(name, limit, config.route_idle_secs(), now, |name| {
+            new_state(&self.hub, name, &config)
+        });
+        match insertion {
+            Insertion::Added { route, evicted } => {
+                if let Some(name) = evicted {
+                    self.hub.tell(Event::Evicted { name });
+                }
+                Ok(route)
+            }
+            Insertion::Full => Err(RouteNameError::Full { limit }),
+        }
+    }
 }
 
 /// Counters of an instance.
@@ -57,16 +96,16 @@ impl Atrion {
     /// overflow route and are counted (see [`Stats`]). Use [`try_route`](Self::try_route) to be
     /// told instead. Keep the handle: resolving is cheap, using it is cheaper.
     pub fn route(&self, name: &str) -> Route {
-        if let Some(route) = self.0.registry.find(name) {
+        if let Some(route) = self.0.instance.registry.find(name) {
             return route;
         }
         match self.try_route(name) {
             Ok(route) => route,
             Err(error) => {
                 if !matches!(error, RouteNameError::Full { .. }) {
-                    self.0.bad_names.fetch_add(1, Relaxed);
+                    self.0.instance.bad_names.fetch_add(1, Relaxed);
                 }
-                self.0.overflow.clone()
+                self.0.instance.overflow.clone()
             }
         }
     }
@@ -76,72 +115,73 @@ impl Atrion {
     /// # Errors
     /// [`RouteNameError`] for an empty or overlong name, or if there is no room.
     pub fn try_route(&self, name: &str) -> Result<Route, RouteNameError> {
-        if let Some(route) = self.0.registry.find(name) {
-            return Ok(route);
-        }
-        match name.len() {
-            0 => return Err(RouteNameError::Empty),
-            1..=ROUTE_NAME_LIMIT => {}
-            length => return Err(RouteNameError::TooLong { length }),
-        }
-        let config = self.0.hub.config.load();
-        let now = self.0.hub.now();
-        let limit = config.route_limit();
-        let insertion =
-            self.0.registry.insert(name, limit, config.route_idle_secs(), now, |name| {
-                new_state(&self.0.hub, name, &config)
-            });
-        match insertion {
-            Insertion::Added { route, evicted } => {
-                if let Some(name) = evicted {
-                    self.0.hub.tell(Event::Evicted { name });
-                }
-                Ok(route)
-            }
-            Insertion::Full => Err(RouteNameError::Full { limit }),
-        }
+        self.0.instance.try_route(name)
     }
 
     /// The route that takes the requests of names that cannot have their own.
     pub fn overflow_route(&self) -> &Route {
-        &self.0.overflow
+        &self.0.instance.overflow
     }
 
     /// All routes, in no particular order.
     pub fn routes(&self) -> Vec<Route> {
-        let mut routes = Vec::with_capacity(self.0.registry.len());
-        self.0.registry.for_each(|route| routes.push(route.clone()));
+        let mut routes = Vec::with_capacity(self.0.instance.registry.len());
+        self.0.instance.registry.for_each(|route| routes.push(route.clone()));
         routes
     }
 
     /// The configuration in force.
     pub fn config(&self) -> Arc<Config> {
-        self.0.hub.config.load_full()
+        self.0.instance.hub.config.load_full()
     }
 
     /// Replaces the whole configuration at once. It is valid by construction (see
     /// [`Config::builder`]); what was learned stays. Every route follows at its next tick.
     pub fn reload(&self, config: Config) {
-        self.0.hub.config.store(Arc::new(config));
-        self.0.hub.tell(Event::Reloaded);
+        self.0.instance.hub.config.store(Arc::new(config));
+        self.0.instance.hub.tell(Event::Reloaded);
     }
 
     /// Brings every route up to date without traffic: scars heal, overrides expire. Call it now
     /// and then (the pulse does), or never: a route also catches up when its next request comes.
     pub fn tick(&self) {
-        self.0.hub.refill();
-        self.0.registry.for_each(Route::tick);
-        self.0.overflow.tick();
+        self.0.instance.hub.refill();
+        self.0.instance.registry.for_each(Route::tick);
+        self.0.instance.overflow.tick();
+    }
+
+    /// Delivers what changed to the provider now, without waiting for the next pulse.
+    ///
+    /// Needs no runtime beyond what the provider needs:
+    /// [`block_on`](atrion_state::blocking::block_on) serves. Without a provider there is nothing
+    /// to deliver, and the report is empty.
+    ///
+    /// # Errors
+    /// What the provider answered, if the caller drives the pulse. What was not delivered waits
+    /// for the next flush. (A pulse on tokio tries again by itself and reports what is left.)
+    pub async fn flush(&self) -> Result<FlushReport, ProviderError> {
+        self.0.pulse.flush().await
+    }
+
+    /// Delivers what changed and disconnects from the provider. Protection goes on; what changes
+    /// from now on is not shared any more.
+    pub async fn disconnect(&self) -> FlushReport {
+        self.0.pulse.stop().await
+    }
+
+    /// How the exchange with the provider fares.
+    pub fn pulse_stats(&self) -> PulseStats {
+        self.0.pulse.stats()
     }
 
     /// Counters of the instance.
     pub fn stats(&self) -> Stats {
         Stats {
-            routes: self.0.registry.len(),
-            evicted: self.0.registry.evicted(),
-            overflowed: self.0.registry.overflowed(),
-            bad_names: self.0.bad_names.load(Relaxed),
-            observer: self.0.hub.relay().map(Relay::health).unwrap_or_default(),
+            routes: self.0.instance.registry.len(),
+            evicted: self.0.instance.registry.evicted(),
+            overflowed: self.0.instance.registry.overflowed(),
+            bad_names: self.0.instance.bad_names.load(Relaxed),
+            observer: self.0.instance.hub.relay().map(Relay::health).unwrap_or_default(),
         }
     }
 }
@@ -160,6 +200,7 @@ fn new_state(hub: &Arc<Hub>, name: &str, config: &Config) -> RouteState {
         hub: Arc::clone(hub),
         created: now,
         referenced: AtomicBool::new(true),
+        marked: AtomicBool::new(false),
     }
 }
 
@@ -170,6 +211,8 @@ pub struct Builder {
     config: Config,
     clock: Option<Box<dyn Clock>>,
     observer: Option<Box<dyn Observer>>,
+    provider: Option<Arc<dyn StateProvider>>,
+    pulse: PulseConfig,
     seed: Option<u64>,
 }
 
@@ -189,6 +232,22 @@ impl Builder {
     /// Tells this observer what happens, on a thread of its own.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Remembers and shares scars through this provider. Without one, nothing is exchanged and
+    /// no task runs: the default is a process of its own, in memory.
+    ///
+    /// Built inside a tokio runtime (feature `tokio`), the instance starts its pulse there.
+    /// Otherwise call [`Atrion::flush`] now and then, about every 100 ms.
+    pub fn provider(mut self, provider: impl StateProvider) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Exchanges with the provider as this says.
+    pub fn pulse(mut self, config: PulseConfig) -> Self {
+        self.pulse = config;
         self
     }
 
@@ -215,12 +274,17 @@ impl Builder {
         let seed = self.seed.unwrap_or_else(random_seed);
         let hub = Arc::new(Hub::new(time, self.config, seed, relay));
         let overflow = new_state(&hub, OVERFLOW_ROUTE, &hub.config.load());
-        Ok(Atrion(Arc::new(Instance {
+        let instance = Arc::new(Instance {
             overflow: Route(Arc::new(overflow)),
             registry: Registry::new(),
             bad_names: AtomicU64::new(0),
             hub,
-        })))
+        });
+        let pulse = match self.provider {
+            Some(provider) => Pulse::start(provider, Arc::clone(&instance), self.pulse, seed),
+            None => Pulse::none(),
+        };
+        Ok(Atrion(Arc::new(Handle { instance, pulse })))
     }
 }
 

@@ -9,8 +9,10 @@ mod instance;
 mod lanes;
 mod observer;
 mod permit;
+mod pulse;
 mod registry;
 mod route;
+mod sharing;
 mod shed;
 mod shim;
 

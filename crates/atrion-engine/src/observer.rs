@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
+use atrion_state::pulse::PulseEvent;
 use crossbeam_queue::ArrayQueue;
 
 use crate::route::Route;
@@ -46,6 +47,8 @@ pub enum Event {
     },
     /// The configuration in force was replaced.
     Reloaded,
+    /// The exchange with the provider has news: trouble, recovery, lost data.
+    Pulse(PulseEvent),
 }
 
 /// Watches an instance. All methods have a default, so implement what you need.

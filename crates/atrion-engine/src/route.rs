@@ -33,6 +33,8 @@ pub(crate) struct RouteState {
     pub(crate) created: Timestamp,
     /// Looked up since the eviction hand last passed.
     pub(crate) referenced: AtomicBool,
+    /// Noted as changed for the next pulse.
+    pub(crate) marked: AtomicBool,
 }
 
 impl Env for Route {
@@ -47,6 +49,10 @@ impl Env for Route {
 
     fn draw(&self) -> f64 {
         self.0.hub.draw()
+    }
+
+    fn scar_changed(&self) {
+        self.mark();
     }
 
     fn lanes(&self) -> Option<Lanes> {

@@ -11,6 +11,8 @@ use crate::time::Timestamp;
 /// Trauma is never extrapolated over more than this: a process that was suspended for an hour
 /// was not wounded for an hour. Short enough that one tick alone never opens the breaker.
 const LONGEST_TRAUMA_SECS: f64 = 0.1;
+/// Evidence halves in this time.
+const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
 /// A probe that has not returned after this many full waits no longer holds its place.
 const PROBE_LOST_AFTER_WAITS: f64 = 4.0;
 /// At most `2^MAX_PROBE_DOUBLINGS` probes are outstanding.
@@ -31,6 +33,9 @@ pub enum BreakerMode {
 pub struct Breaker {
     error_rate: f64,
     scar: f64,
+    /// Recent successes and failures, halved every few seconds and by each of the other kind.
+    seen_ok: f64,
+    seen_failed: f64,
     next_probe: Timestamp,
     probes_lost_at: Timestamp,
     wait_secs: f64,
@@ -60,6 +65,8 @@ impl Breaker {
         Self {
             error_rate: 0.0,
             scar: 0.0,
+            seen_ok: 0.0,
+            seen_failed: 0.0,
             next_probe: Timestamp::ZERO,
             probes_lost_at: Timestamp::MAX,
             wait_secs: config.probe_secs(),
@@ -84,6 +91,23 @@ impl Breaker {
         self.error_rate
     }
 
+    /// Evidence for the present claim, in requests: recent successes while the scar is healed,
+    /// recent failures while it is not. Halves every 3 s and with every contradiction
+    /// (blending study, section 2). Zero means that nobody has looked.
+    pub fn evidence(&self, config: &LawConfig) -> f64 {
+        if self.scar < config.close_ohms() { self.seen_ok } else { self.seen_failed }
+    }
+
+    fn see(&mut self, endings: &Endings, dt_secs: f64) {
+        let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
+        let failed = f64::from(endings.failed) + f64::from(endings.probes_failed);
+        let ok =
+            f64::from(endings.completed) - f64::from(endings.failed) + f64::from(endings.probes_ok);
+        let halves = |count: f64| math::exp(-core::f64::consts::LN_2 * count);
+        self.seen_ok = (self.seen_ok * fade + math::max(ok, 0.0)) * halves(failed);
+        self.seen_failed = (self.seen_failed * fade + failed) * halves(math::max(ok, 0.0));
+    }
+
     /// When an open route lets the next probe pass.
     pub const fn next_probe(&self) -> Timestamp {
         self.next_probe
@@ -99,6 +123,7 @@ impl Breaker {
         draw: f64,
         config: &LawConfig,
     ) -> Option<BreakerMode> {
+        self.see(endings, dt_secs);
         match self.mode {
             BreakerMode::Closed => self.tick_closed(endings, dt_secs, now, draw, config),
             BreakerMode::Open => self.tick_open(endings, dt_secs, now, draw, config),
@@ -245,10 +270,16 @@ impl Breaker {
         *self = Self::new(config);
     }
 
-    /// Adopts a scar remembered from elsewhere (a restart, a provider), without opening.
-    pub fn restore_scar(&mut self, ohms: f64, config: &LawConfig) {
-        if ohms > self.scar {
-            self.scar = math::min(ohms, config.scar_max_ohms());
+    /// Adopts a scar remembered from before, at `now`. A scar deep enough to open does open, and
+    /// the first probe is due at once: what the past says is to be looked at, not obeyed.
+    pub fn restore_scar(&mut self, ohms: f64, now: Timestamp, config: &LawConfig) {
+        if ohms <= self.scar || self.mode == BreakerMode::Open {
+            return;
+        }
+        self.scar = math::min(ohms, config.scar_max_ohms());
+        if self.scar >= config.open_ohms() {
+            self.open(now, 0.5, config);
+            self.next_probe = now;
         }
     }
 }

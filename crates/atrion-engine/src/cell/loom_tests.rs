@@ -28,6 +28,7 @@ impl Env for Fixed {
     fn draw(&self) -> f64 {
         0.5
     }
+    fn scar_changed(&self) {}
     fn lanes(&self) -> Option<Lanes> {
         None
     }
