@@ -236,7 +236,8 @@ impl Exhale {
     }
 
     /// `Some` when every marked request is back, or time is up. It must wait for *all* of them:
-    /// the first to return are the short ones.
+    /// the first to return are the short ones. For the same reason an exhale that ran out of
+    /// time measured nothing: what is back by then is thrown away.
     pub(super) fn tick(
         &self,
         marked_done: u32,
@@ -244,30 +245,32 @@ impl Exhale {
         config: &LawConfig,
     ) -> Option<Learned> {
         let all_back = f64::from(marked_done) >= config.exhale_samples();
-        (all_back || now.secs_since(self.since) >= self.patience_secs).then(|| self.learned())
+        let given_up = now.secs_since(self.since) >= self.patience_secs;
+        (all_back || given_up).then(|| self.learned(all_back))
     }
 
     pub(super) fn rebase(&mut self, now: Timestamp) {
         self.since = self.since.min(now);
     }
 
-    fn learned(&self) -> Learned {
+    fn learned(&self, all_back: bool) -> Learned {
         let mut result = self.before;
-        let (Some(mean), Some(mean_ln)) = (self.marked.mean(), self.marked.mean_ln()) else {
-            return result;
-        };
-        let count = f64::from(self.marked.count);
-        let variance = math::max(self.sum_ln_squared / count - mean_ln * mean_ln, 0.0);
-        let doubt = math::max(0.2, 2.0 * math::sqrt(variance / count));
-        let weight =
-            if (mean_ln - result.service_ln).abs() > doubt { 1.0 } else { count / (count + 64.0) };
-        result.samples = if weight < 1.0 {
-            result.samples.saturating_add(self.marked.count)
-        } else {
-            self.marked.count
-        };
-        result.service_secs += weight * (mean - result.service_secs);
-        result.service_ln += weight * (mean_ln - result.service_ln);
+        if let (true, Some(mean), Some(mean_ln)) =
+            (all_back, self.marked.mean(), self.marked.mean_ln())
+        {
+            let count = f64::from(self.marked.count);
+            let variance = math::max(self.sum_ln_squared / count - mean_ln * mean_ln, 0.0);
+            let doubt = math::max(0.2, 2.0 * math::sqrt(variance / count));
+            let replaces = (mean_ln - result.service_ln).abs() > doubt;
+            let weight = if replaces { 1.0 } else { count / (count + 64.0) };
+            result.samples = if replaces {
+                self.marked.count
+            } else {
+                result.samples.saturating_add(self.marked.count)
+            };
+            result.service_secs += weight * (mean - result.service_secs);
+            result.service_ln += weight * (mean_ln - result.service_ln);
+        }
         let parallelism = result.throughput * result.service_secs;
         result.mean_in_flight = math::min(result.mean_in_flight, parallelism);
         result
