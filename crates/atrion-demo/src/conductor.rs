@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::{Options, Role};
@@ -23,21 +24,40 @@ const REACTION: Duration = Duration::from_secs(1);
 /// What a run may take beyond its schedule before it counts as stuck.
 const OVERTIME: Duration = Duration::from_secs(20);
 
+/// Why there is no verdict.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The user asked for it.
+    Interrupted,
+    /// It could not go on; a sentence for the user.
+    Failed(String),
+}
+
+impl From<String> for Stopped {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+/// Becomes `true` when the user asks to stop.
+pub(crate) type Interrupt = watch::Receiver<bool>;
+
 /// The whole demonstration.
 ///
 /// # Errors
 ///
-/// A sentence if a part cannot be started or fails, or a file cannot be written.
-pub(crate) async fn show(options: &Options) -> Result<Verdict, String> {
+/// [`Stopped`] if it was interrupted, if a part could not be started or failed, or if a file
+/// cannot be written. No process is left behind in any of these cases.
+pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Verdict, Stopped> {
     let live = Live::new(length(&schedule(1.0, options.short)));
-    let capacity = capacity(options, &live).await?;
+    let capacity = capacity(options, &live, interrupt).await?;
     live.line(&format!(
         "capacity measured: {capacity:.0} requests/s ({WORKERS} workers, one queue)"
     ));
     let stages = schedule(capacity, options.short);
-    let plain = run(options, false, &stages, &live).await?;
-    let guarded = run(options, true, &stages, &live).await?;
-    let after = self::capacity(options, &live).await?;
+    let plain = run(options, false, &stages, &live, interrupt).await?;
+    let guarded = run(options, true, &stages, &live, interrupt).await?;
+    let after = self::capacity(options, &live, interrupt).await?;
     live.finish();
 
     let comparison = Comparison {
@@ -63,32 +83,52 @@ pub(crate) async fn show(options: &Options) -> Result<Verdict, String> {
 
 /// Answers within the objective per second that the unprotected service gives when it is kept
 /// exactly busy.
-async fn capacity(options: &Options, live: &Live) -> Result<f64, String> {
+async fn capacity(options: &Options, live: &Live, interrupt: &Interrupt) -> Result<f64, Stopped> {
     live.doing("measuring the capacity");
     let mut parts = Parts::start(options.seed, false).await?;
     let ms = if options.short { 1500 } else { 3000 };
     let order = Order::Measure { target: parts.port, callers: CALLERS, warm_up_ms: 300, ms };
-    parts.generator.order(&order).await?;
-    let measured = async {
-        loop {
-            tokio::select! {
-                event = parts.generator.event() => match event? {
-                    Event::Measured { per_second } => return Ok(per_second),
-                    other => return Err(format!("the generator said {other:?}")),
-                },
-                event = parts.service.event() => drop(event?),
-                event = parts.dependency.event() => drop(event?),
-            }
-        }
-    };
-    let per_second = timeout(OVERTIME, measured).await.map_err(|_| {
-        "the capacity could not be measured in time; the machine may be too busy".to_owned()
-    })??;
+    let measured = until(OVERTIME, interrupt, measured(&mut parts, &order)).await;
     parts.end().await;
+    let per_second = measured?;
     if per_second < 1.0 {
-        return Err("the service answered nothing in time while its capacity was measured".into());
+        let why = "the service answered nothing in time while its capacity was measured";
+        return Err(Stopped::Failed(why.to_owned()));
     }
     Ok(per_second)
+}
+
+async fn measured(parts: &mut Parts, order: &Order) -> Result<f64, String> {
+    parts.generator.order(order).await?;
+    loop {
+        tokio::select! {
+            event = parts.generator.event() => match event? {
+                Event::Measured { per_second } => return Ok(per_second),
+                other => return Err(format!("the generator said {other:?}")),
+            },
+            event = parts.service.event() => drop(event?),
+            event = parts.dependency.event() => drop(event?),
+        }
+    }
+}
+
+/// Waits for `work`, but neither longer than `limit` nor past an interrupt.
+async fn until<T>(
+    limit: Duration,
+    interrupt: &Interrupt,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, Stopped> {
+    let mut interrupt = interrupt.clone();
+    tokio::select! {
+        done = timeout(limit, work) => match done {
+            Ok(done) => done.map_err(Stopped::Failed),
+            Err(_) => Err(Stopped::Failed(format!(
+                "a step did not end within {} s; the machine may be too busy",
+                limit.as_secs()
+            ))),
+        },
+        _ = interrupt.wait_for(|interrupted| *interrupted) => Err(Stopped::Interrupted),
+    }
 }
 
 /// The processes of one run.
@@ -125,11 +165,11 @@ async fn run(
     protected: bool,
     stages: &[Stage],
     live: &Live,
-) -> Result<Record, String> {
+    interrupt: &Interrupt,
+) -> Result<Record, Stopped> {
     live.begin_run(protected);
     let mut parts = Parts::start(options.seed, protected).await?;
     let order = Order::Load { target: parts.port, stages: stages.to_vec(), seed: options.seed };
-    parts.generator.order(&order).await?;
     let mut run = Run {
         stages,
         live,
@@ -138,10 +178,10 @@ async fn run(
         tally_at: None,
         marks: VecDeque::new(),
     };
-    timeout(length(stages) + OVERTIME, run.follow(&mut parts))
-        .await
-        .map_err(|_| "the run did not end in time; the machine may be too busy".to_owned())??;
+    let limit = length(stages) + OVERTIME;
+    let followed = until(limit, interrupt, run.follow(&mut parts, &order)).await;
     parts.end().await;
+    followed?;
     live.end_run();
     Ok(run.record)
 }
@@ -169,7 +209,8 @@ struct Run<'r> {
 
 impl Run<'_> {
     /// Follows the run to its end.
-    async fn follow(&mut self, parts: &mut Parts) -> Result<(), String> {
+    async fn follow(&mut self, parts: &mut Parts, order: &Order) -> Result<(), String> {
+        parts.generator.order(order).await?;
         loop {
             let due = self.tally_at;
             tokio::select! {

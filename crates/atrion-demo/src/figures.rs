@@ -57,7 +57,8 @@ pub(crate) struct RunFigures {
     pub(crate) top_tier_sent: u64,
     pub(crate) top_tier_missed: u64,
     /// Requests that reached the dead dependency after the first second of the outage, in
-    /// percent of those that users sent meanwhile.
+    /// percent of those that users sent meanwhile. Above 100 if a backlog of the first second
+    /// gets there later.
     pub(crate) dead_dependency_percent: f64,
     /// From the healing of the dependency until at least 95 % of the requests are served for a
     /// whole second; `None` if that did not happen.

@@ -35,6 +35,8 @@ mod wire;
 use std::process::ExitCode;
 
 use crate::args::{Invocation, Role};
+use crate::conductor::Stopped;
+use crate::verdict::Verdict;
 
 /// Exit status when nothing could be measured.
 const TOO_BUSY: u8 = 3;
@@ -74,18 +76,22 @@ fn main() -> ExitCode {
 }
 
 async fn show(options: args::Options) -> u8 {
-    let outcome = tokio::select! {
-        outcome = conductor::show(&options) => outcome,
-        () = interrupted() => {
+    let (asked, interrupt) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        interrupted().await;
+        asked.send_replace(true);
+        // The channel must not close while anybody may still wait for it.
+        asked.closed().await;
+    });
+    match conductor::show(&options, &interrupt).await {
+        Ok(Verdict::Met) => 0,
+        Ok(Verdict::Missed) => 1,
+        Ok(Verdict::TooBusy) => TOO_BUSY,
+        Err(Stopped::Interrupted) => {
             eprintln!("\natrion-demo: interrupted; every process is stopped");
-            return INTERRUPTED;
+            INTERRUPTED
         }
-    };
-    match outcome {
-        Ok(verdict::Verdict::Met) => 0,
-        Ok(verdict::Verdict::Missed) => 1,
-        Ok(verdict::Verdict::TooBusy) => TOO_BUSY,
-        Err(why) => {
+        Err(Stopped::Failed(why)) => {
             eprintln!("atrion-demo: {why}");
             UNUSABLE
         }
