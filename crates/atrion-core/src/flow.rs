@@ -1,11 +1,15 @@
-//! Who may pass: priorities and the voltages they stand for.
+//! Who may pass, and which way: priorities, the decision `V > R`, and the choice among routes.
+
+mod choice;
 
 use core::fmt;
 use core::str::FromStr;
 
 use thiserror::Error;
 
-use crate::units::Volts;
+pub use choice::{Candidate, choose, probability, redirect};
+
+use crate::units::{Ohms, Volts};
 
 /// How much a request matters, least first.
 ///
@@ -88,9 +92,84 @@ impl FromStr for Priority {
     }
 }
 
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It passes.
+    Pass,
+    /// It passes on another route: the index of a [`Candidate`].
+    Redirect(usize),
+    /// It does not pass.
+    Reject(Rejection),
+}
+
+/// Why a request does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Its voltage does not exceed the resistance.
+    #[error("{voltage} does not overcome {resistance}")]
+    InsufficientVoltage {
+        /// The voltage of the request.
+        voltage: Volts,
+        /// What it would have had to exceed.
+        resistance: Ohms,
+    },
+    /// The route is open: whatever the voltage, only probes pass.
+    #[error("the circuit is open")]
+    CircuitOpen,
+}
+
+impl Flow {
+    /// Whether the request passes, here or elsewhere.
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Pass | Self::Redirect(_))
+    }
+}
+
+/// PASS iff `V > R` and the circuit is not open.
+///
+/// ```
+/// use atrion_core::flow::{Flow, Priority, Rejection, decide};
+/// use atrion_core::units::Ohms;
+///
+/// let r = Ohms::from(20_u32);
+/// assert_eq!(decide(Priority::High.volts(), r, false), Flow::Pass);
+/// assert!(!decide(Priority::Normal.volts(), r, false).passes()); // 20 V against 20 ohm
+/// let open = decide(Priority::Critical.volts(), r, true);
+/// assert_eq!(open, Flow::Reject(Rejection::CircuitOpen));
+/// ```
+pub const fn decide(voltage: Volts, resistance: Ohms, open: bool) -> Flow {
+    if open {
+        Flow::Reject(Rejection::CircuitOpen)
+    } else if voltage.overcomes(resistance) {
+        Flow::Pass
+    } else {
+        Flow::Reject(Rejection::InsufficientVoltage { voltage, resistance })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In the reference, tiers 1 and 5 never pass an idle route.
+    #[test]
+    fn every_tier_passes_an_idle_route() {
+        let idle = crate::config::PhysicsConfig::default().base_ohms();
+        for priority in Priority::ALL {
+            assert_eq!(decide(priority.volts(), Ohms::try_new(idle).unwrap(), false), Flow::Pass);
+        }
+    }
+
+    #[test]
+    fn a_rising_resistance_sheds_the_cheap_tiers_first() {
+        let shed = |ohms: u32| {
+            let passes = |p: &Priority| decide(p.volts(), Ohms::from(ohms), false).passes();
+            Priority::ALL.into_iter().filter(|p| !passes(p)).count()
+        };
+        assert_eq!([0, 1, 5, 20, 50, 100].map(shed), [0, 1, 2, 3, 4, 5]);
+    }
 
     #[test]
     fn names_and_voltages_are_in_order() {

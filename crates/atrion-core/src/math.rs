@@ -110,6 +110,30 @@ pub fn decay(lambda_per_sec: f64, dt_secs: f64) -> f64 {
     if lambda_per_sec > 0.0 && dt_secs > 0.0 && exponent > 0.0 { exp(-exponent) } else { 1.0 }
 }
 
+/// The time that `dt_secs` is worth under decay: `(1 - exp(-lambda * dt)) / lambda`, in seconds.
+///
+/// It is the integral of [`decay`]: a source of 1 ohm/s leaves this many ohms behind, however
+/// the time is cut into steps. It is `dt_secs` for a rate of zero, and never more; zero for a
+/// `dt_secs` that is negative or NaN.
+///
+/// ```
+/// use atrion_core::math::{decay, decayed_time};
+///
+/// let two = decayed_time(0.1, 3.0) * decay(0.1, 4.0) + decayed_time(0.1, 4.0);
+/// assert!((two - decayed_time(0.1, 7.0)).abs() < 1e-14);
+/// assert_eq!(decayed_time(0.0, 7.0), 7.0);
+/// ```
+pub fn decayed_time(lambda_per_sec: f64, dt_secs: f64) -> f64 {
+    let exponent = lambda_per_sec * dt_secs;
+    if dt_secs > 0.0 && exponent > 1e-300 {
+        -libm::expm1(-exponent) / lambda_per_sec
+    } else if dt_secs > 0.0 {
+        dt_secs
+    } else {
+        0.0
+    }
+}
+
 /// How far an average over `n_samples` moves after `count` equal samples:
 /// `1 - (1 - 1/n)^count`.
 ///

@@ -175,6 +175,17 @@ impl TryFrom<TelemetryBuilder> for Telemetry {
     }
 }
 
+impl From<Telemetry> for TelemetryBuilder {
+    fn from(sample: Telemetry) -> Self {
+        Self {
+            latency_secs: sample.latency_secs,
+            error_rate: sample.error_rate.map(UnitInterval::get),
+            saturation: sample.saturation,
+            requests: sample.requests,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,216 @@
+//! Blending what a cluster knows with what a node knows.
+//!
+//! Nothing here adds one message to another: every node keeps the last word of every other node
+//! (a register, replaced only by a newer [`Stamp`]), and the cluster's scar is a pure function of
+//! the registers at the moment it is needed. Order, duplicates, losses and message rates cannot
+//! change it.
+
+use thiserror::Error;
+
+use crate::math;
+use crate::units::{Evidence, Ohms, UnitInterval};
+
+/// The age of a register in the life of its node: the higher one wins.
+///
+/// ```
+/// use atrion_core::merge::Stamp;
+///
+/// let before = Stamp { incarnation: 7, sequence: 900 };
+/// let restarted = Stamp { incarnation: 8, sequence: 1 };
+/// assert!(restarted.replaces(before));
+/// assert!(!before.replaces(before)); // a duplicate changes nothing
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    /// Grows with every start of the node.
+    pub incarnation: u64,
+    /// Grows with every frame of one incarnation.
+    pub sequence: u64,
+}
+
+impl Stamp {
+    /// Whether a register with this stamp replaces one with the `other`.
+    pub fn replaces(self, other: Self) -> bool {
+        self > other
+    }
+}
+
+/// `S = γ·S_cluster + (1 − γ)·S_local` (RFC-0007, section 5).
+///
+/// γ = 0 is exactly the local scar and γ = 1 exactly the cluster's, to the bit; in between the
+/// result lies between the two.
+///
+/// ```
+/// use atrion_core::{merge::blend, units::{Ohms, UnitInterval}};
+///
+/// let (cluster, local) = (Ohms::from(5_u32), Ohms::from(2_u32));
+/// let s = blend(UnitInterval::try_new(0.3)?, cluster, local);
+/// assert!((s.get() - 2.9).abs() < 1e-15);
+/// assert_eq!(blend(UnitInterval::ZERO, cluster, local), local);
+/// assert_eq!(blend(UnitInterval::ONE, cluster, local), cluster);
+/// # Ok::<(), atrion_core::error::OutOfRange>(())
+/// ```
+#[must_use]
+pub fn blend(gamma: UnitInterval, cluster: Ohms, local: Ohms) -> Ohms {
+    let mixed = gamma.get() * cluster.get() + gamma.complement().get() * local.get();
+    // Rounding may carry the sum past the larger or the smaller of the two.
+    Ohms::computed(mixed).clamp(cluster.min(local), cluster.max(local))
+}
+
+/// The share of the cluster's word, given one's own evidence.
+///
+/// # Equation
+///
+/// ```text
+/// γ_e = 1 − (1 − γ)·E / (E + k)        0 for γ = 0
+/// ```
+///
+/// With much evidence it is γ, without any it is 1: a node that has seen nothing believes the
+/// others. A γ of 0 stays 0, whatever was seen: it means not to listen at all. `half` is k, the
+/// evidence at which own and others' word weigh as γ says by half.
+///
+/// ```
+/// use atrion_core::{merge::effective_gamma, units::{Evidence, UnitInterval}};
+///
+/// let gamma = UnitInterval::try_new(0.3)?;
+/// let k = Evidence::from(2_u32);
+/// assert_eq!(effective_gamma(gamma, Evidence::ZERO, k), UnitInterval::ONE);
+/// assert_eq!(effective_gamma(gamma, Evidence::from(2_u32), k).get(), 0.65);
+/// assert_eq!(effective_gamma(UnitInterval::ZERO, Evidence::ZERO, k), UnitInterval::ZERO);
+/// # Ok::<(), atrion_core::error::OutOfRange>(())
+/// ```
+#[must_use]
+pub fn effective_gamma(gamma: UnitInterval, evidence: Evidence, half: Evidence) -> UnitInterval {
+    if gamma.is_zero() {
+        return gamma;
+    }
+    if evidence.is_zero() {
+        return UnitInterval::ONE;
+    }
+    // E / (E + k) as 1 / (1 + k / E): neither form of infinity can turn it into NaN.
+    let seen = 1.0 / (1.0 + half.get() / evidence.get());
+    UnitInterval::computed(1.0 - gamma.complement().get() * seen)
+}
+
+/// The lower median: element `floor((n − 1) / 2)` of the ascending values, `None` for none.
+///
+/// It is the value of an honest voter as long as those who overstate are at most half of the
+/// voters and those who understate fewer than half. The slice is put in order.
+///
+/// ```
+/// use atrion_core::{merge::lower_median, units::Ohms};
+///
+/// let mut words = [500_u32, 1, 2].map(Ohms::from);
+/// assert_eq!(lower_median(&mut words), Some(Ohms::from(2_u32)));
+/// let mut two = [500_u32, 1].map(Ohms::from);
+/// assert_eq!(lower_median(&mut two), Some(Ohms::from(1_u32))); // one liar of two does not win
+/// assert_eq!(lower_median(&mut []), None);
+/// ```
+pub fn lower_median(voters: &mut [Ohms]) -> Option<Ohms> {
+    let middle = voters.len().checked_sub(1)? / 2;
+    let (_, median, _) = voters.select_nth_unstable(middle);
+    Some(*median)
+}
+
+/// One node's register, as far as the vote cares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The scar it observed itself.
+    pub scar: Ohms,
+    /// The evidence for that claim.
+    pub evidence: Evidence,
+    /// Seconds since it was true, by the reader's clock.
+    pub age_secs: f64,
+}
+
+/// Who may vote, and what their word is worth after a while.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VotingRules {
+    /// Half-life of evidence, s.
+    pub evidence_half_life_secs: f64,
+    /// Less evidence than this has no vote.
+    pub evidence_min: Evidence,
+    /// More evidence than this counts as this: it bounds for how long a departed node votes.
+    pub evidence_cap: Evidence,
+    /// Decay of scars, 1/s.
+    pub healing_per_sec: f64,
+}
+
+impl Default for VotingRules {
+    /// Half-life 3 s, at least 1 and at most 5 requests, healing 0.1 1/s.
+    fn default() -> Self {
+        Self {
+            evidence_half_life_secs: 3.0,
+            evidence_min: Evidence::constant(1.0),
+            evidence_cap: Evidence::constant(5.0),
+            healing_per_sec: 0.1,
+        }
+    }
+}
+
+impl VotingRules {
+    /// What this report votes now, if it may: its scar, decayed to the present.
+    ///
+    /// An age that is negative counts as none, one that is not a number as for ever.
+    pub fn vote(&self, report: &Report) -> Option<Ohms> {
+        let age = if report.age_secs.is_nan() { f64::INFINITY } else { report.age_secs };
+        let rate = core::f64::consts::LN_2 / self.evidence_half_life_secs;
+        let worth = report.evidence.min(self.evidence_cap).get() * math::decay(rate, age);
+        let scar = report.scar.get() * math::decay(self.healing_per_sec, age);
+        (worth >= self.evidence_min.get()).then(|| Ohms::computed(scar))
+    }
+}
+
+/// The scratch space is smaller than the number of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("scratch space for {have} votes, but {need} reports")]
+pub struct ScratchTooSmall {
+    /// Places there are.
+    pub have: usize,
+    /// Places needed.
+    pub need: usize,
+}
+
+/// `S_cluster`: the lower median of the votes, `None` if nobody may vote.
+///
+/// A node's own report belongs among the `reports`. `scratch` needs a place for each of them;
+/// its contents do not matter before and are unspecified afterwards.
+///
+/// # Errors
+/// [`ScratchTooSmall`] if it has fewer places.
+///
+/// ```
+/// use atrion_core::merge::{Report, VotingRules, cluster_scar};
+/// use atrion_core::units::{Evidence, Ohms};
+///
+/// let report = |ohms: u32, seen: u32, age_secs| Report {
+///     scar: Ohms::from(ohms),
+///     evidence: Evidence::from(seen),
+///     age_secs,
+/// };
+/// // A heavy liar, two honest nodes, and one that went quiet a minute ago.
+/// let reports = [report(500, 60_000, 0.1), report(0, 9, 0.1), report(0, 8, 0.0), report(500, 9, 60.0)];
+/// let mut scratch = [Ohms::ZERO; 4];
+/// let s = cluster_scar(&reports, &mut scratch, &VotingRules::default())?;
+/// assert_eq!(s, Some(Ohms::ZERO));
+/// # Ok::<(), atrion_core::merge::ScratchTooSmall>(())
+/// ```
+pub fn cluster_scar(
+    reports: &[Report],
+    scratch: &mut [Ohms],
+    rules: &VotingRules,
+) -> Result<Option<Ohms>, ScratchTooSmall> {
+    if scratch.len() < reports.len() {
+        return Err(ScratchTooSmall { have: scratch.len(), need: reports.len() });
+    }
+    let votes = reports.iter().filter_map(|report| rules.vote(report));
+    let mut count = 0;
+    for (place, vote) in scratch.iter_mut().zip(votes) {
+        *place = vote;
+        count += 1;
+    }
+    Ok(scratch.get_mut(..count).and_then(lower_median))
+}
+
+#[cfg(test)]
+mod tests;
