@@ -11,6 +11,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{PoisonError, TryLockError};
 
+use atrion_core::breaker::RouteState;
 use atrion_core::law::{
     BreakerMode, Element, Gate, Latencies, LawConfig, Sample, Window, ground_after,
 };
@@ -26,6 +27,8 @@ use crate::shim::{AtomicU32, AtomicU64, Mutex};
 pub(crate) trait Env {
     fn now(&self) -> Timestamp;
     fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R;
+    /// Ohms that a telemetry-driven state adds to the base at `now`.
+    fn stress(&self, reported: &RouteState, now: Timestamp) -> f64;
     /// Uniform in `[0, 1)`.
     fn draw(&self) -> f64;
     /// The scar is not what it was.
@@ -141,7 +144,9 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) element: Element,
-    /// Ohms that reported telemetry adds.
+    /// What a caller reports of the route, if anybody does.
+    pub(crate) reported: Option<Box<RouteState>>,
+    /// Ohms that this adds, as of the last tick.
     pub(crate) stress_ohms: f64,
     /// Ohms that other nodes' scars add.
     pub(crate) cluster_ohms: f64,
@@ -233,6 +238,7 @@ impl Cell {
         let element = Element::new(now, law);
         let inner = Inner {
             element,
+            reported: None,
             stress_ohms: 0.0,
             cluster_ohms: 0.0,
             completed: 0,
@@ -632,6 +638,9 @@ impl Cell {
         };
         let refused = self.refused.swap(0, Relaxed) != 0;
         let draw = env.draw();
+        if let Some(reported) = &inner.reported {
+            inner.stress_ohms = env.stress(reported, now);
+        }
         let report = env.with_law(|law| {
             let report = inner.element.tick(&window, refused, now, draw, law);
             let sampling = if exact { 0 } else { sampling_shift(completed, dt_secs, law) };
@@ -822,6 +831,11 @@ impl Cell {
         (parts, reason.map(|reason| self.refusal(reason, volts, now, env)))
     }
 
+    /// R for the next arrival, from the published state alone.
+    pub(crate) fn resistance(&self) -> f64 {
+        self.parts(&self.gate(self.control.load(Relaxed))).total()
+    }
+
     /// Whether [`admit`](Self::admit) would admit now, from the published state alone: no clock,
     /// no ticks, no probes.
     #[inline]
@@ -873,6 +887,7 @@ impl Cell {
     pub(crate) fn reset(&self, now: Timestamp, law: &LawConfig) {
         let mut inner = self.inner();
         inner.element = Element::new(now, law);
+        inner.reported = None;
         inner.stress_ohms = 0.0;
         inner.cluster_ohms = 0.0;
         inner.force = None;

@@ -1,12 +1,16 @@
 //! The configuration of an instance.
 
+use atrion_core::config::PhysicsConfig;
 use atrion_core::error::{ConfigError, OutOfRange};
 use atrion_core::law::LawConfig;
 
 /// Everything about an instance that may be changed while it runs.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "RawConfig"))]
 pub struct Config {
     law: LawConfig,
+    physics: PhysicsConfig,
     route_limit: usize,
     route_idle_secs: f64,
     shadow: bool,
@@ -19,6 +23,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             law: LawConfig::default(),
+            physics: PhysicsConfig::default(),
             route_limit: 10_000,
             route_idle_secs: 60.0,
             shadow: false,
@@ -40,6 +45,12 @@ impl Config {
     /// The control law's numbers.
     pub const fn law(&self) -> &LawConfig {
         &self.law
+    }
+
+    /// The numbers for routes whose telemetry is reported with
+    /// [`update_physics`](crate::Atrion::update_physics).
+    pub const fn physics(&self) -> &PhysicsConfig {
+        &self.physics
     }
 
     /// How many routes are kept; further names share the overflow route. Default 10,000,
@@ -74,6 +85,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`Config::physics`].
+    #[must_use]
+    pub fn physics(mut self, physics: PhysicsConfig) -> Self {
+        self.config.physics = physics;
+        self
+    }
+
     /// See [`Config::route_limit`].
     #[must_use]
     pub const fn route_limit(mut self, routes: usize) -> Self {
@@ -104,5 +122,64 @@ impl ConfigBuilder {
         OutOfRange::check("route_limit", c.route_limit as f64, "routes", 1.0, 16_777_216.0)?;
         OutOfRange::check("route_idle_secs", c.route_idle_secs, "s", 0.0, 1e9)?;
         Ok(c)
+    }
+}
+
+/// What a file may say. Every field may be left out; unknown ones are refused.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawConfig {
+    law: LawConfig,
+    physics: PhysicsConfig,
+    route_limit: usize,
+    route_idle_secs: f64,
+    shadow: bool,
+}
+
+#[cfg(feature = "serde")]
+impl Default for RawConfig {
+    fn default() -> Self {
+        let Config { law, physics, route_limit, route_idle_secs, shadow } = Config::default();
+        Self { law, physics, route_limit, route_idle_secs, shadow }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        let RawConfig { law, physics, route_limit, route_idle_secs, shadow } = raw;
+        ConfigBuilder { config: Self { law, physics, route_limit, route_idle_secs, shadow } }
+            .build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_checked_and_named() {
+        let e = Config::builder().route_limit(0).build().expect_err("no routes");
+        assert_eq!(e.to_string(), "route_limit is 0 routes, allowed is 1 to 16777216 routes");
+        assert!(Config::builder().route_idle_secs(f64::NAN).build().is_err());
+        assert_eq!(Config::builder().build(), Ok(Config::default()));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn files_are_validated_and_unknown_fields_refused() {
+        let text = r#"{"route_limit": 5, "law": {"probe_secs": 1.0}}"#;
+        let config: Config = serde_json::from_str(text).expect("valid");
+        assert_eq!(config.route_limit(), 5);
+        assert!((config.law().probe_secs() - 1.0).abs() < 1e-12);
+        let text = serde_json::to_string(&config).expect("plain data");
+        assert_eq!(serde_json::from_str::<Config>(&text).expect("valid"), config);
+        for bad in [r#"{"route_limit": 0}"#, r#"{"routelimit": 5}"#, r#"{"law": {"tick_secs": 9}}"#]
+        {
+            assert!(serde_json::from_str::<Config>(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use atrion_core::breaker::Decision;
+use atrion_core::error::OutOfRange;
+use atrion_core::telemetry::Telemetry;
+use atrion_core::units::Volts;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::provider::{ProviderError, StateProvider};
 use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
@@ -15,6 +19,7 @@ use crate::observer::{Event, Observer, ObserverHealth, Relay};
 use crate::pulse::Pulse;
 use crate::registry::{Insertion, Registry};
 use crate::route::{Route, RouteState};
+use crate::select::select;
 
 /// Name of the route that takes the requests of names that cannot have their own.
 pub const OVERFLOW_ROUTE: &str = "(overflow)";
@@ -118,6 +123,48 @@ impl Atrion {
         self.0.instance.try_route(name)
     }
 
+    /// Takes in what the caller measured of a route, and answers with mode, resistance and its
+    /// parts: [`Route::update_physics`] by name, the method of the founding RFC.
+    ///
+    /// ```
+    /// use atrion_core::{flow::Priority, telemetry::Telemetry};
+    /// use atrion_engine::Atrion;
+    ///
+    /// let atrion = Atrion::builder().build()?;
+    /// let sample = Telemetry::builder().saturation(0.4).outcomes(99, 1).build()?;
+    /// let decision = atrion.update_physics("api/search", &sample)?;
+    /// assert!(decision.flow(Priority::Normal).passes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RouteNameError`] as [`try_route`](Self::try_route). A sample is valid by construction.
+    pub fn update_physics(
+        &self,
+        route: &str,
+        sample: &Telemetry,
+    ) -> Result<Decision, RouteNameError> {
+        self.try_route(route).map(|route| route.update_physics(sample))
+    }
+
+    /// Chooses among routes by their resistance: softmax, `Pr(j) ~ exp(-beta R_j)`, over those
+    /// that would let `v` flow now, so that better routes get more and none is forgotten. `None`
+    /// if none would.
+    ///
+    /// `beta_per_ohm` says how sharply: a route with 1/beta more ohms gets e times less. Reads
+    /// published state only; the decision that counts is [`Route::admit`]'s.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] unless `beta_per_ohm` is in `[0, 1e6]`.
+    pub fn select_route<'r>(
+        &self,
+        routes: &'r [Route],
+        v: impl Into<Volts>,
+        beta_per_ohm: f64,
+    ) -> Result<Option<&'r Route>, OutOfRange> {
+        select(routes, v.into(), beta_per_ohm, self.0.instance.hub.draw())
+    }
+
     /// The route that takes the requests of names that cannot have their own.
     pub fn overflow_route(&self) -> &Route {
         &self.0.instance.overflow
@@ -136,9 +183,12 @@ impl Atrion {
     }
 
     /// Replaces the whole configuration at once. It is valid by construction (see
-    /// [`Config::builder`]); what was learned stays. Every route follows at its next tick.
+    /// [`Config::builder`]); what was learned stays, and every route follows at once.
     pub fn reload(&self, config: Config) {
         self.0.instance.hub.config.store(Arc::new(config));
+        let republish = |route: &Route| route.change(|_, _, _| ());
+        self.0.instance.registry.for_each(republish);
+        republish(&self.0.instance.overflow);
         self.0.instance.hub.tell(Event::Reloaded);
     }
 

@@ -12,6 +12,7 @@ mod permit;
 mod pulse;
 mod registry;
 mod route;
+mod select;
 mod sharing;
 mod shed;
 mod shim;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use atrion_core::law::{BreakerMode, LawConfig, Phase};
+use atrion_core::breaker::{Decision, Mode, RouteState as Reported};
+use atrion_core::law::{BreakerMode, LawConfig, Phase, WALL_OHMS};
+use atrion_core::math;
+use atrion_core::telemetry::Telemetry;
 use atrion_core::time::Timestamp;
-use atrion_core::units::Volts;
+use atrion_core::units::{Ohms, Volts};
 
 use crate::cell::{Cell, Counts, Env, Force, Refusal, Ticket};
 use crate::hub::Hub;
@@ -45,6 +48,15 @@ impl Env for Route {
 
     fn with_law<R>(&self, f: impl FnOnce(&LawConfig) -> R) -> R {
         f(self.0.hub.config.load().law())
+    }
+
+    fn stress(&self, reported: &Reported, now: Timestamp) -> f64 {
+        let config = self.0.hub.config.load();
+        let decision = reported.decision(now, config.physics());
+        if decision.mode == Mode::CircuitBreaker {
+            return WALL_OHMS;
+        }
+        math::max(decision.resistance().get() - config.physics().base_ohms(), 0.0)
     }
 
     fn draw(&self) -> f64 {
@@ -95,6 +107,8 @@ pub struct Explanation {
     pub capacity_rate: Option<f64>,
     /// Moving error rate, 0 to 1.
     pub error_rate: f64,
+    /// What reported telemetry says, part by part; `None` if nobody reports.
+    pub reported: Option<Decision>,
     /// Counters of the route.
     pub counts: Counts,
 }
@@ -133,6 +147,11 @@ impl Route {
             Ok(ticket) => Ok(OwnedPermit::new(self.clone(), ticket)),
             Err(refusal) => Err(self.shed(v, &refusal)),
         }
+    }
+
+    /// R: what the next arrival would have to overcome.
+    pub fn resistance(&self) -> Ohms {
+        ohms(self.0.cell.resistance())
     }
 
     /// Whether [`admit`](Self::admit) would grant leave now. Reads the published state and
@@ -177,6 +196,8 @@ impl Route {
     pub fn explain(&self, v: impl Into<Volts>) -> Explanation {
         let voltage = v.into();
         let (parts, refusal) = self.0.cell.peek(voltage.get(), self);
+        let config = self.0.hub.config.load();
+        let now = self.0.hub.now();
         let inner = self.0.cell.inner();
         let element = &inner.element;
         Explanation {
@@ -189,8 +210,32 @@ impl Route {
             service_secs: element.service_secs(),
             capacity_rate: element.capacity_rate(),
             error_rate: element.breaker().error_rate(),
+            reported: inner.reported.as_ref().map(|r| r.decision(now, config.physics())),
             counts: self.0.cell.counts(),
         }
+    }
+
+    /// Takes in what the caller measured of this route: the way in for those who have telemetry
+    /// instead of permits. Answers with mode, resistance and its parts as of now; ask it whether
+    /// a priority passes with [`Decision::flow`].
+    ///
+    /// What is reported also weighs on [`admit`](Self::admit), for as long as it is fresh. By
+    /// default only reported saturation and errors act (see
+    /// [`PhysicsConfig`](atrion_core::config::PhysicsConfig)). May wait for the length of a tick.
+    pub fn update_physics(&self, sample: &Telemetry) -> Decision {
+        let config = self.0.hub.config.load();
+        let decision = self.change(|inner, now, _| {
+            let physics = config.physics();
+            let state = match &inner.reported {
+                Some(state) => state.observe(sample, now, physics),
+                None => Reported::new(now, physics).observe(sample, now, physics),
+            };
+            inner.reported = Some(Box::new(state));
+            inner.stress_ohms = self.stress(&state, now);
+            state.decision(now, physics)
+        });
+        self.mark();
+        decision
     }
 
     /// The route's counters.
@@ -271,4 +316,11 @@ impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route").field("name", &self.name()).finish_non_exhaustive()
     }
+}
+
+/// A computed resistance as a quantity. It is finite and not negative by construction; should it
+/// ever not be, it is the wall, never nothing.
+pub(crate) fn ohms(computed: f64) -> Ohms {
+    const WALL: u32 = WALL_OHMS as u32;
+    Ohms::try_new(computed).unwrap_or(Ohms::from(WALL))
 }

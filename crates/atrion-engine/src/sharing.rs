@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use atrion_core::time::Timestamp;
-use atrion_core::units::{Evidence, Ohms, PerSecond};
+use atrion_core::units::{Evidence, PerSecond};
 use atrion_core::vector::PhysicsVector;
 use atrion_state::clock::Clock;
 use atrion_state::provider::RouteVector;
@@ -15,7 +15,7 @@ use crate::cell::Env;
 use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::observer::Event;
-use crate::route::{Route, RouteState};
+use crate::route::{Route, RouteState, ohms};
 
 /// A scar below this is healed for all purposes, in ohms.
 const HEALED_OHMS: f64 = 1e-4;
@@ -118,11 +118,10 @@ impl Route {
     pub fn vector(&self) -> PhysicsVector {
         let now = self.0.hub.now();
         let (parts, scar, evidence) = self.with_law(|law| self.0.cell.observation(law));
-        // All parts are finite and not negative by construction; a wall is the worst case.
         PhysicsVector {
-            resistance: Ohms::try_new(parts.total()).unwrap_or(Ohms::ZERO),
+            resistance: ohms(parts.total()),
             momentum: PerSecond::ZERO,
-            scar_tissue: Ohms::try_new(scar).unwrap_or(Ohms::ZERO),
+            scar_tissue: ohms(scar),
             timestamp: now,
             evidence: Evidence::try_new(evidence).unwrap_or(Evidence::ZERO),
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use atrion_core::units::{Ohms, Volts};
 
+use crate::route::ohms;
+
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -85,7 +87,7 @@ impl Shed {
 
     /// R: the resistance it met.
     pub fn resistance(&self) -> Ohms {
-        Ohms::try_new(self.parts.total()).unwrap_or(Ohms::ZERO)
+        ohms(self.parts.total())
     }
 
     /// What the resistance was made of.

@@ -1,1 +1,84 @@
-//! placeholder
+//! Admission control that behaves like physics.
+//!
+//! Every route of a service is a circuit. Its *resistance* rises with saturation and with the
+//! scars of past failures; a request carries a *voltage*, its priority, and flows only if that
+//! overcomes the resistance. Under overload the cheap traffic is refused first and the service
+//! keeps working at full capacity; a dead dependency is left alone after a few failures and found
+//! again by probing. Nothing needs tuning: a route learns how much its service can do.
+//!
+//! # In one minute
+//!
+//! ```
+//! use atrion::{Atrion, Priority};
+//!
+//! # fn work() -> Result<&'static str, std::io::Error> { Ok("paid") }
+//! # fn main() -> Result<(), atrion::BuildError> {
+//! let atrion = Atrion::builder().build()?;       // in memory, no configuration, no runtime
+//! let checkout = atrion.route("api/checkout");   // a cheap handle: resolve it once
+//!
+//! match checkout.admit(Priority::High) {
+//!     Ok(permit) => {
+//!         let result = work();
+//!         permit.record(&result);                // dropping it instead means: cancelled
+//!     }
+//!     Err(shed) => {
+//!         // Answer 503 with `Retry-After`; the log line says why.
+//!         eprintln!("{} (retry in {:?})", shed.explain(), shed.retry_after());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With axum, tonic or any Tower service, enable the feature `tower` (or `axum`) and put
+//! `atrion::tower::AtrionLayer` in front of it.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | voltage V | priority of a request: [`Priority`], or [`Volts`] of your own |
+//! | resistance R | what a request has to overcome; it passes if V > R |
+//! | scar S | memory of failures; heals with time, and by probes when the breaker is open |
+//! | parallelism C | how many requests the service works on at once, learned |
+//! | permit | leave to do the work; it says how the work ended |
+//!
+//! # Rolling it out
+//!
+//! Start with [`Route::set_shadow`] (or `shadow` in the [`Config`]): decisions are computed,
+//! counted and told to the observer, and everything is admitted. [`Route::explain`] says what a
+//! voltage would meet and why. [`Route::force`] is the hand on the switch during an incident.
+//!
+//! # Features
+//!
+//! None is on by default; the default build starts no thread and needs no runtime.
+//!
+//! - `tower`, `axum`: middleware.
+//! - `tokio`: the pulse as a task, for instances with a provider.
+//! - `serde`: configuration from files.
+
+pub use atrion_core::error::{ConfigError, OutOfRange};
+pub use atrion_core::flow::Priority;
+pub use atrion_core::law::{self, BreakerMode, LawConfig, Phase};
+pub use atrion_core::telemetry::{Telemetry, TelemetryError};
+pub use atrion_core::time::Timestamp;
+pub use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval, Volts};
+pub use atrion_core::vector::PhysicsVector;
+pub use atrion_engine::{
+    AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
+    Force, OVERFLOW_ROUTE, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit,
+    ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, Shed, Stats,
+};
+pub use atrion_state::blocking::block_on;
+pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
+pub use atrion_state::in_memory::InMemoryProvider;
+pub use atrion_state::manager::StateManager;
+pub use atrion_state::provider::{self, StateProvider};
+pub use atrion_state::pulse;
+
+/// The physics, for those who want only that: pure functions and machines, `no_std`.
+pub use atrion_core as core;
+
+/// Tower middleware (feature `tower`).
+#[cfg(feature = "tower")]
+pub use atrion_tower as tower;

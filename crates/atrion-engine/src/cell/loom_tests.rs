@@ -6,6 +6,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
+use atrion_core::breaker::RouteState;
 use atrion_core::law::{BreakerMode, Endings, LawConfig};
 use atrion_core::time::Timestamp;
 
@@ -27,6 +28,9 @@ impl Env for Fixed {
     }
     fn draw(&self) -> f64 {
         0.5
+    }
+    fn stress(&self, _: &RouteState, _: Timestamp) -> f64 {
+        0.0
     }
     fn scar_changed(&self) {}
     fn lanes(&self) -> Option<Lanes> {

@@ -1,0 +1,248 @@
+//! What users do with routes: priorities, shadowing, manual control, telemetry, choice, reload.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use atrion_core::flow::Priority;
+use atrion_core::law::LawConfig;
+use atrion_core::telemetry::Telemetry;
+use atrion_core::units::Volts;
+use atrion_engine::{
+    Atrion, Config, Event, Force, Observer, OwnedPermit, Reason, Route, RouteNameError,
+};
+use atrion_state::clock::ManualClock;
+
+fn instance() -> (Atrion, ManualClock) {
+    let clock = ManualClock::new();
+    let atrion = Atrion::builder().clock(clock.clone()).seed(11).build().expect("valid");
+    (atrion, clock)
+}
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Serves `count` requests of 10 ms one after the other.
+fn serve(route: &Route, clock: &ManualClock, count: u32) {
+    for _ in 0..count {
+        let permit = route.admit(Priority::Normal).expect("calm");
+        clock.advance(ms(10));
+        permit.success();
+    }
+}
+
+fn wound(route: &Route, clock: &ManualClock) {
+    while !route.is_open() {
+        clock.advance(ms(10));
+        if let Ok(permit) = route.admit(Priority::Normal) {
+            permit.failure();
+        }
+    }
+}
+
+/// Takes permits of `priority` until one is refused.
+fn fill(route: &Route, priority: Priority) -> (Vec<OwnedPermit>, Reason) {
+    let mut held = Vec::new();
+    loop {
+        match route.admit_owned(priority) {
+            Ok(permit) => held.push(permit),
+            Err(shed) => return (held, shed.reason()),
+        }
+    }
+}
+
+#[test]
+fn higher_tiers_may_use_more_of_the_queue_and_never_less() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    // All tiers in turn, so that the ground potential is their mean.
+    for i in 0..2000 {
+        let permit = route.admit(Priority::ALL[i % Priority::ALL.len()]).expect("calm");
+        clock.advance(ms(10));
+        permit.success();
+    }
+    let mut held = Vec::new();
+    let mut depths = Vec::new();
+    for priority in Priority::ALL {
+        let (more, reason) = fill(&route, priority);
+        assert_eq!(reason, Reason::Saturated);
+        held.extend(more);
+        depths.push(held.len());
+    }
+    assert!(depths.is_sorted() && depths.first() < depths.last(), "{depths:?}");
+    let bulk = route.explain(Priority::Bulk);
+    assert!(bulk.parts.saturation > 1.0, "{bulk:?}");
+    assert!((bulk.parts.total() - route.resistance().get()).abs() < 1e-3);
+}
+
+#[test]
+fn a_refusal_says_why_by_how_much_and_when_to_retry() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    let (held, _) = fill(&route, Priority::Normal);
+    let shed = route.admit(Priority::Normal).map(drop).expect_err("full");
+    assert!(shed.resistance().get() >= shed.voltage().get());
+    assert!((shed.parts().base - 0.1).abs() < 1e-6);
+    // One place frees every 10 ms.
+    assert!(shed.retry_after() >= ms(5) && shed.retry_after() <= ms(40), "{shed:?}");
+    let text = shed.to_string();
+    assert!(text.contains("saturated") && text.contains("20.000 V"), "{text}");
+    drop(held);
+
+    wound(&route, &clock);
+    let shed = route.admit(Priority::Critical).map(drop).expect_err("open");
+    assert_eq!(shed.reason(), Reason::BreakerOpen);
+    assert!(shed.parts().scar > 499.0);
+    assert!(shed.retry_after() >= ms(200) && shed.retry_after() <= ms(500), "{shed:?}");
+}
+
+struct Collects(Arc<Mutex<Vec<Event>>>);
+
+impl Observer for Collects {
+    fn event(&self, event: &Event) {
+        self.0.lock().expect("no panic").push(event.clone());
+    }
+}
+
+#[test]
+fn a_shadowed_route_decides_counts_reports_and_admits_everything() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let clock = ManualClock::new();
+    let config = Config::builder().shadow(true).build().expect("valid");
+    let atrion = Atrion::builder()
+        .clock(clock.clone())
+        .config(config)
+        .observer(Collects(Arc::clone(&seen)))
+        .build()
+        .expect("valid");
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    let held: Vec<_> = (0..50).map(|_| route.admit(Priority::Low).expect("shadowed")).collect();
+    let would_have = route.counts().shadow_shed;
+    assert!(would_have > 30 && route.counts().shed == 0, "{:?}", route.counts());
+    assert!(route.would_flow(Priority::Bulk));
+    while atrion.stats().observer.delivered < u64::from(would_have) {
+        std::thread::yield_now();
+    }
+    let shadows = |e: &&Event| matches!(e, Event::Shed { shadow: true, .. });
+    assert_eq!(seen.lock().expect("no panic").iter().filter(shadows).count(), would_have as usize);
+    drop(held);
+    route.set_shadow(false);
+    let (_, reason) = fill(&route, Priority::Low);
+    assert_eq!(reason, Reason::Saturated);
+}
+
+#[test]
+fn manual_control_expires_by_itself() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    route.force(Force::Open, Duration::from_secs(5));
+    let shed = route.admit(Priority::Critical).map(drop).expect_err("forced open");
+    assert_eq!(shed.reason(), Reason::ForcedOpen);
+    assert!(shed.retry_after() >= Duration::from_secs(5));
+    clock.advance(Duration::from_millis(5001));
+    serve(&route, &clock, 1);
+
+    wound(&route, &clock);
+    route.force(Force::Closed, Duration::from_secs(5));
+    route.admit(Priority::Bulk).expect("forced closed").cancel();
+    route.release();
+    assert_eq!(route.explain(Priority::Bulk).reason(), Some(Reason::BreakerOpen));
+    route.reset();
+    serve(&route, &clock, 10);
+    assert!(route.explain(Priority::Bulk).parts.scar.abs() < 1e-12);
+}
+
+#[test]
+fn reported_telemetry_sheds_low_tiers_first_and_fades() {
+    let (atrion, clock) = instance();
+    let full = Telemetry::builder().saturation(1.2).build().expect("valid");
+    // Past the bootstrap, in which a route only listens.
+    for _ in 0..30 {
+        clock.advance(ms(100));
+        atrion.update_physics("worker", &full).expect("a good name");
+    }
+    let decision = atrion.update_physics("worker", &full).expect("a good name");
+    assert!(!decision.flow(Priority::Low).passes(), "{decision:?}");
+    assert!(decision.flow(Priority::Critical).passes(), "{decision:?}");
+    let route = atrion.route("worker");
+    assert_eq!(
+        route.admit(Priority::Bulk).map(drop).expect_err("stress").reason(),
+        Reason::Scarred
+    );
+    assert!(route.explain(Priority::Bulk).reported.is_some());
+    clock.advance(Duration::from_secs(60));
+    route.admit(Priority::Bulk).expect("what is not repeated fades").success();
+
+    let failing = Telemetry::builder().outcomes(0, 50).build().expect("valid");
+    for _ in 0..20 {
+        clock.advance(ms(100));
+        atrion.update_physics("worker", &failing).expect("a good name");
+    }
+    assert!(
+        !atrion.update_physics("worker", &failing).expect("good").flow(Priority::Critical).passes()
+    );
+    assert!(route.admit(Priority::Critical).is_err());
+    assert_eq!(atrion.update_physics("", &full).expect_err("no name"), RouteNameError::Empty);
+}
+
+#[test]
+fn bad_telemetry_is_refused_before_it_reaches_a_route() {
+    for bad in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+        assert!(Telemetry::builder().latency_secs(bad).build().is_err(), "{bad}");
+        assert!(Telemetry::builder().error_rate(bad).build().is_err(), "{bad}");
+        assert!(Telemetry::builder().saturation(bad).build().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn choice_prefers_the_untroubled_and_avoids_the_open() {
+    let (atrion, clock) = instance();
+    let routes = ["a", "b", "c"].map(|name| atrion.route(name));
+    wound(&routes[0], &clock);
+    let stressed = Telemetry::builder().saturation(0.95).build().expect("valid");
+    for _ in 0..30 {
+        clock.advance(ms(100));
+        routes[1].update_physics(&stressed);
+    }
+    let mut chosen = [0u32; 3];
+    for _ in 0..1000 {
+        let route = atrion.select_route(&routes, Priority::High, 0.2).expect("valid beta");
+        let index = routes.iter().position(|r| Some(r) == route).expect("one flows");
+        chosen[index] += 1;
+    }
+    assert_eq!(chosen[0], 0, "open");
+    assert!(chosen[2] > chosen[1] * 2 && chosen[1] > 0, "{chosen:?}");
+    assert!(atrion.select_route(&routes[..1], Priority::High, 0.2).expect("valid").is_none());
+    assert!(atrion.select_route(&routes, Priority::High, f64::NAN).is_err());
+}
+
+#[test]
+fn a_reload_reaches_known_routes_and_keeps_what_they_learned() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    let learned = route.explain(Priority::Normal).service_secs;
+    let law = LawConfig::builder().base_ohms(2.0).build().expect("valid");
+    atrion.reload(Config::builder().law(law).build().expect("valid"));
+    clock.advance(ms(60));
+    assert_eq!(
+        route.admit(Priority::Bulk).map(drop).expect_err("1 V < 2 ohm").reason(),
+        Reason::Scarred
+    );
+    route.admit(Priority::Low).expect("5 V").success();
+    let now = route.explain(Priority::Normal).service_secs;
+    assert!(learned.zip(now).is_some_and(|(a, b)| (a - b).abs() < 1e-3), "{learned:?} {now:?}");
+}
+
+#[test]
+fn raw_volts_rank_between_the_named_tiers() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    let (_held, _) = fill(&route, Priority::Normal);
+    let limit = |volts: f64| route.would_flow(Volts::try_new(volts).expect("valid"));
+    assert!(!limit(10.0) && !limit(20.0) && limit(200.0));
+}
