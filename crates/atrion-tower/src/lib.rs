@@ -1,1 +1,32 @@
-//! placeholder
+//! Admission control for Tower services: axum, tonic and hyper servers, and HTTP clients.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod answer;
+mod body;
+pub mod classify;
+mod error;
+mod exempt;
+mod future;
+mod grpc;
+mod head;
+mod key;
+mod layer;
+mod priority;
+mod service;
+mod stats;
+mod table;
+mod tracker;
+
+pub use answer::{DECISION_HEADER, RETRY_AFTER_MS};
+pub use body::{ServerBody, TrackedBody};
+pub use classify::Hold;
+pub use error::{CallError, Overloaded};
+pub use future::{ClientFuture, ServerFuture};
+pub use head::{RequestHead, ResponseHead};
+pub use key::RouteKey;
+pub use layer::{AtrionLayer, Client, Server};
+pub use priority::{TIER_HEADER, VOLTAGE_HEADER};
+pub use service::AtrionService;
+pub use stats::LayerStats;
+pub use table::UNMATCHED_ROUTE;
