@@ -1,4 +1,5 @@
-//! Keeps panics of foreign code from spreading.
+//! Keeps panics of foreign code from spreading, where the program is built to unwind; one that is
+//! built to abort on panic does so.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

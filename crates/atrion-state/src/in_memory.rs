@@ -44,7 +44,8 @@ pub const DEFAULT_CAPACITY: NonZeroUsize = match NonZeroUsize::new(100_000) {
 ///
 /// The least recently used route makes room for a new one, exactly, and is counted
 /// ([`InMemoryProvider::evictions`]); both reading and writing a route use it. A lock is held for
-/// the time of one map operation per vector and never across an await. Names are hashed with a
+/// the time of one map operation per vector, or of one copy of the table for a snapshot or a new
+/// subscription, and never across an await. Names are hashed with a
 /// random key, so that chosen names cannot make the map slow.
 ///
 /// When the last connected node of a store disconnects, the store forgets everything, as the

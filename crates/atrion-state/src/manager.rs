@@ -24,6 +24,8 @@
 //! # Ok::<(), atrion_core::error::OutOfRange>(())
 //! ```
 
+mod recency;
+
 use std::hash::RandomState;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,12 +35,12 @@ use arc_swap::ArcSwapOption;
 use atrion_core::time::Timestamp;
 use atrion_core::vector::PhysicsVector;
 use crossbeam_queue::ArrayQueue;
-use hashlink::LruCache;
 
 use crate::dirty::DirtyMark;
 use crate::in_memory::DEFAULT_CAPACITY;
 use crate::provider::{MAX_ROUTE_BYTES, RemoteVector, RouteVector};
 use crate::pulse::{Collector, PulseSource};
+use recency::Recency;
 
 /// Caches the state of routes, this node's own and the others', and remembers what changed.
 ///
@@ -46,7 +48,8 @@ use crate::pulse::{Collector, PulseSource};
 ///
 /// At most [`capacity`](StateManager::capacity) routes are cached (more by at most the number of
 /// threads that create routes at the same instant). When a pulse collects and fewer than one
-/// sixteenth of the places are free, the routes that changed longest ago are forgotten. A new
+/// sixteenth of the places are free, routes are forgotten: those known from hearsay only first,
+/// which never have more than half of the places, then those that changed longest ago. A new
 /// route that finds no place is refused and counted ([`StateManager::refused`]); the caller's own
 /// protection does not depend on this cache.
 #[derive(Debug)]
@@ -54,8 +57,8 @@ pub struct StateManager {
     slots: papaya::HashMap<Arc<str>, Arc<Slot>, RandomState>,
     changed: ArrayQueue<Arc<Slot>>,
     capacity: NonZeroUsize,
-    /// The routes in the order in which the pulse saw them change. Only the pulse's side locks it.
-    recency: Mutex<LruCache<Arc<str>, (), RandomState>>,
+    /// Only the pulse's side locks it.
+    recency: Mutex<Recency>,
     refused: AtomicU64,
     /// A change found no place in `changed`; everything is marked once that is empty.
     overflowed: AtomicBool,
@@ -84,7 +87,7 @@ impl StateManager {
             slots: papaya::HashMap::with_hasher(RandomState::new()),
             changed: ArrayQueue::new(capacity.get()),
             capacity,
-            recency: Mutex::new(LruCache::with_hasher(usize::MAX, RandomState::new())),
+            recency: Mutex::new(Recency::new(capacity)),
             refused: AtomicU64::new(0),
             overflowed: AtomicBool::new(false),
             evictions: AtomicU64::new(0),
@@ -134,7 +137,10 @@ impl StateManager {
         let Some(slot) = self.slot(&remote.route) else {
             return false;
         };
-        self.touch(&slot.route);
+        let displaced = self.recency().heard(&slot.route);
+        if let Some(route) = displaced {
+            self.forget_hearsay(&route);
+        }
         let new = Arc::new(remote.vector);
         let newer = |held: &Option<Arc<PhysicsVector>>| {
             held.as_ref().is_none_or(|held| held.timestamp <= new.timestamp)
@@ -151,7 +157,7 @@ impl StateManager {
             let Some(slot) = self.slot(&route) else {
                 continue;
             };
-            self.touch(&slot.route);
+            self.recency().changed(&slot.route);
             let restored = Arc::new(vector);
             slot.local.rcu(|held| held.clone().or_else(|| Some(Arc::clone(&restored))));
         }
@@ -240,7 +246,7 @@ impl StateManager {
             let Some(vector) = slot.local.load().as_deref().copied() else {
                 continue;
             };
-            self.touch(&slot.route);
+            self.recency().changed(&slot.route);
             return Some(RouteVector::new(Arc::clone(&slot.route), vector));
         }
     }
@@ -263,13 +269,18 @@ impl StateManager {
         removed.is_some()
     }
 
-    fn recency(&self) -> MutexGuard<'_, LruCache<Arc<str>, (), RandomState>> {
-        // Its contents only steer eviction; a panic elsewhere cannot leave them harmful.
-        self.recency.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Own state that arrived since, and that the pulse has not seen yet, stays.
+    fn forget_hearsay(&self, route: &str) {
+        let hearsay_only =
+            self.slots.pin().get(route).is_some_and(|slot| slot.local.load().is_none());
+        if hearsay_only && self.drop_slot(route) {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    fn touch(&self, route: &Arc<str>) {
-        self.recency().insert(Arc::clone(route), ());
+    fn recency(&self) -> MutexGuard<'_, Recency> {
+        // Its contents only steer eviction; a panic elsewhere cannot leave them harmful.
+        self.recency.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes room for the routes that will come before the next pulse; returns who had to go.
@@ -281,7 +292,7 @@ impl StateManager {
         let mut recency = self.recency();
         let mut evicted = Vec::new();
         while surplus > 0
-            && let Some((route, ())) = recency.remove_lru()
+            && let Some(route) = recency.next_to_go()
         {
             if self.drop_slot(&route) {
                 self.evictions.fetch_add(1, Ordering::Relaxed);

@@ -43,7 +43,7 @@ use atrion_core::time::Timestamp;
 use atrion_core::units::UnitInterval;
 use atrion_core::vector::PhysicsVector;
 
-use crate::provider::{Health, ProviderError, RemoteVector};
+use crate::provider::{Health, MAX_ROUTE_BYTES, ProviderError, RemoteVector, RouteVector};
 use buffer::{Buffer, Offer};
 pub use config::{DeadBand, PulseConfig, PulseConfigBuilder};
 pub use event::{FlushReport, PulseEvent, PulseStats};
@@ -218,6 +218,22 @@ impl Pulse {
         }
     }
 
+    /// The answer to [`Request::WarmStart`], before [`Pulse::handle_completed`]: returns what is to
+    /// be handed to the source. No more than it can hold, no names that are too long, and nothing
+    /// that claims to come from the future.
+    pub fn handle_snapshot(
+        &mut self,
+        mut vectors: Vec<RouteVector>,
+        now: Timestamp,
+    ) -> Vec<RouteVector> {
+        vectors.retain(|held| held.route.len() <= MAX_ROUTE_BYTES);
+        vectors.truncate(self.config.max_routes());
+        for held in &mut vectors {
+            held.vector.timestamp = held.vector.timestamp.min(now);
+        }
+        vectors
+    }
+
     /// The subscription has ended (or panicked): it will be made again, not at once.
     pub fn handle_stream_end(&mut self, now: Timestamp, draw: UnitInterval) {
         let now = self.time.advance(now);
@@ -278,9 +294,11 @@ impl Pulse {
         }
     }
 
-    /// The source panicked while it was visited; what it reported before counts.
+    /// The source panicked while it was visited. What it reported before counts; since it may have
+    /// lost track of the rest, it is asked for everything next time.
     pub fn handle_source_panic(&mut self) {
         self.stats.source_panics += 1;
+        self.wants_all = true;
     }
 
     /// Visit the source once more, deliver what waits, disconnect, and be done with it. Repeated

@@ -106,7 +106,7 @@ impl<C: Clock> Runner<C> {
                 return stream;
             }
             Ok(Reply::Snapshot(vectors)) => {
-                let vectors = std::mem::take(vectors);
+                let vectors = self.pulse.handle_snapshot(std::mem::take(vectors), now);
                 if contain(|| self.source.warm_start(vectors, now)).is_err() {
                     self.pulse.handle_source_panic();
                 }

@@ -12,6 +12,9 @@ use hashlink::LinkedHashMap;
 
 use crate::provider::RemoteVector;
 
+/// How much an idle queue keeps allocated.
+const KEPT_CAPACITY: usize = 1_024;
+
 /// A queue that coalesces: a route waits once, with its newest vector, in the place of its first.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -98,8 +101,10 @@ impl Stream for Subscription {
         if queue.ended {
             return Poll::Ready(None);
         }
-        // A burst's worth of nodes is not kept for the next one.
-        queue.pending.shrink_to_fit();
+        if queue.pending.capacity() > KEPT_CAPACITY {
+            // A burst's worth of memory is not kept for the next one.
+            queue.pending = LinkedHashMap::with_hasher(RandomState::new());
+        }
         queue.reader = Some(context.waker().clone());
         Poll::Pending
     }

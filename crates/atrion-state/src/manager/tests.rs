@@ -94,6 +94,41 @@ fn a_million_hostile_names_leave_the_capacity() {
 }
 
 #[test]
+fn a_node_that_talks_about_a_million_routes_displaces_no_own_state() {
+    let manager = manager(100);
+    let own: Vec<String> = (0..40).map(|index| format!("own {index}")).collect();
+    for route in &own {
+        manager.sync(route, vector(1, 1.0));
+    }
+    collect(&manager, 100);
+    for index in 0..1_000_000_u32 {
+        manager.apply_remote(&RemoteVector::new(index.to_string(), vector(1, 1.0)));
+        if index % 10_000 == 0 {
+            collect(&manager, 100);
+        }
+    }
+    assert_eq!(manager.len(), 90, "40 own, 50 from hearsay");
+    assert!(own.iter().all(|route| manager.get_local(route).is_some()));
+    assert!(manager.get_remote("999999").is_some() && manager.get_remote("0").is_none());
+    assert!(manager.sync("a new one", vector(1, 1.0)));
+}
+
+#[test]
+fn a_route_known_from_hearsay_becomes_own_by_the_first_write() {
+    let manager = manager(4);
+    manager.apply_remote(&RemoteVector::new("a", vector(1, 1.0)));
+    manager.sync("a", vector(1, 2.0));
+    // Two newer ones would displace it if it were hearsay still; the pulse has not been here.
+    for route in ["b", "c"] {
+        manager.apply_remote(&RemoteVector::new(route, vector(1, 1.0)));
+    }
+    assert_eq!(manager.get_local("a"), Some(vector(1, 2.0)));
+    collect(&manager, 4);
+    assert_eq!(manager.get_local("a"), Some(vector(1, 2.0)));
+    assert_eq!(manager.get_remote("a"), Some(vector(1, 1.0)));
+}
+
+#[test]
 fn churn_without_a_pulse_is_bounded_and_loses_no_change() {
     let manager = manager(8);
     for index in 0..100_u32 {

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::*;
-use crate::provider::RouteVector;
 use crate::test_vectors::vector;
 
 /// A machine with a hand-driven clock.
@@ -284,6 +283,31 @@ fn a_flush_does_not_wait_for_the_pulse_and_reports_its_end() {
     bench.fail(&transmit, &away());
     let report = bench.pulse.poll_flushed().unwrap();
     assert_eq!((report.delivered, report.undelivered), (0, 1));
+}
+
+#[test]
+fn a_snapshot_that_lies_is_cut_to_size_and_dated_now() {
+    let mut bench = Bench::new(PulseConfig::builder().max_routes(2));
+    let snapshot = vec![
+        RouteVector::new("x".repeat(600), vector(1, 1.0)),
+        RouteVector::new("a", PhysicsVector { timestamp: Timestamp::MAX, ..vector(1, 2.0) }),
+        RouteVector::new("b", vector(1, 3.0)),
+        RouteVector::new("c", vector(1, 4.0)),
+    ];
+    let taken = bench.pulse.handle_snapshot(snapshot, bench.now);
+    assert_eq!(contents(&taken), [sent("a", 2.0), sent("b", 3.0)]);
+    assert_eq!(taken[0].vector.timestamp, bench.now);
+}
+
+#[test]
+fn a_source_that_panicked_is_asked_for_everything() {
+    let mut bench = Bench::running(PulseConfig::builder());
+    bench.beat(&[]);
+    bench.advance(Duration::from_millis(100));
+    assert!(!bench.pulse.poll_collect().unwrap().wants_all());
+    bench.pulse.handle_source_panic();
+    bench.advance(Duration::from_millis(100));
+    assert!(bench.pulse.poll_collect().unwrap().wants_all());
 }
 
 #[test]
