@@ -32,6 +32,8 @@ struct Wicked {
     inner: InMemoryProvider,
     mood: Mutex<Mood>,
     calls: AtomicU64,
+    /// Futures that were made and not dropped yet.
+    alive: AtomicU64,
     endless: AtomicBool,
 }
 
@@ -41,6 +43,7 @@ impl Wicked {
             inner: InMemoryProvider::new(),
             mood: Mutex::new(mood),
             calls: AtomicU64::new(0),
+            alive: AtomicU64::new(0),
             endless: AtomicBool::new(false),
         })
     }
@@ -63,10 +66,19 @@ impl Wicked {
                 assert!(std::thread::panicking(), "a destructor that panics");
             }
         }
+        struct Alive<'a>(&'a AtomicU64);
+        impl Drop for Alive<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mood = *self.mood.lock().unwrap();
         assert!(mood != Mood::PanicsWhenCalled, "in the call itself");
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        let alive = Alive(&self.alive);
         Box::pin(async move {
+            let _alive = alive;
             match mood {
                 Mood::Works => call.await,
                 Mood::Fails => Err(ProviderError::unavailable("test", "away")),
@@ -223,6 +235,19 @@ async fn a_provider_that_hangs_fails_or_panics_loses_nothing_and_recovers() {
         let report = pulse.stop().await;
         assert_eq!(report.undelivered, 0, "{mood:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_is_dropped_at_its_deadline() {
+    let provider = Wicked::new(Mood::Hangs);
+    let manager = Arc::new(StateManager::new());
+    let pulse = task(&provider, &manager, PulseConfig::default());
+    pass(Duration::from_millis(990)).await;
+    assert_eq!(provider.alive.load(Ordering::Relaxed), 1);
+    pass(Duration::from_millis(20)).await;
+    assert_eq!((provider.alive.load(Ordering::Relaxed), provider.calls()), (0, 1));
+    provider.is_now(Mood::Works);
+    pulse.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -283,6 +283,13 @@ fn a_flush_does_not_wait_for_the_pulse_and_reports_its_end() {
     bench.fail(&transmit, &away());
     let report = bench.pulse.poll_flushed().unwrap();
     assert_eq!((report.delivered, report.undelivered), (0, 1));
+
+    // Without a connection there is nothing to wait for either.
+    bench.pulse.handle_flush(bench.now);
+    bench.report(&[]);
+    let (transmit, _) = bench.push();
+    bench.fail(&transmit, &ProviderError::NotConnected);
+    assert_eq!(bench.pulse.poll_flushed().unwrap().undelivered, 1);
 }
 
 #[test]

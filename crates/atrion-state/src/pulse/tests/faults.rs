@@ -21,6 +21,18 @@ fn a_failed_batch_is_sent_again_at_the_front_unless_something_newer_waits() {
 }
 
 #[test]
+fn what_failed_does_not_wait_for_the_next_pulse() {
+    let slow = PulseConfig::builder().interval(Duration::from_secs(10));
+    let mut bench = Bench::running(slow.heartbeat(Duration::from_secs(60)));
+    bench.beat(&[("a", vector(1, 10.0))]);
+    let (transmit, _) = bench.push();
+    bench.fail(&transmit, &away());
+    assert_eq!(bench.wait(), Duration::from_millis(100));
+    bench.advance(bench.wait());
+    assert_eq!(bench.push_ok(), [sent("a", 10.0)]);
+}
+
+#[test]
 fn an_unknown_outcome_is_not_taken_for_the_old_value() {
     // The store may hold 50 although the call failed. Returning to the 10 that was confirmed
     // before is then news, however small the dead band makes it look.

@@ -90,6 +90,21 @@ fn a_store_that_hangs_in_every_call_takes_no_longer_than_promised() {
 }
 
 #[test]
+fn a_call_under_way_may_not_take_longer_than_the_shutdown() {
+    let config = PulseConfig::builder()
+        .operation_timeout(Duration::from_secs(60))
+        .flush_timeout(Duration::from_secs(1));
+    let mut bench = Bench::running(config);
+    bench.beat(&[("a", vector(1, 1.0))]);
+    let _hangs = bench.push();
+    bench.pulse.handle_shutdown(bench.now);
+    bench.report(&[]);
+    assert_eq!(bench.wait(), Duration::from_secs(1));
+    bench.advance(bench.wait());
+    assert_eq!(bench.transmit().unwrap().request, Request::Disconnect);
+}
+
+#[test]
 fn a_pulse_that_never_connected_tries_to_deliver_and_else_closes_at_once() {
     let mut bench = Bench::new(PulseConfig::builder());
     bench.pulse.handle_shutdown(bench.now);
