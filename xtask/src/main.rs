@@ -8,6 +8,7 @@ mod boundary;
 mod ci;
 mod demo;
 mod feature_sets;
+mod golden;
 mod manifest;
 mod no_std;
 mod runner;
@@ -31,6 +32,7 @@ Usage: cargo xtask COMMAND
                    (cargo xtask demo --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demo in short
+  golden DIR       compare the physics with recorded outputs of the published reference model
   ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, test
   help             this text
 ";
@@ -42,6 +44,7 @@ enum Command {
     Demo(Vec<OsString>),
     Test,
     Ci(Vec<ci::Lane>),
+    Golden(PathBuf),
     Help,
 }
 
@@ -73,6 +76,11 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
             };
             Ok(Command::Ci(lanes))
         }
+        "golden" => {
+            at_most(1)?;
+            let dir = rest.first().ok_or("`golden` needs the folder with the vectors")?;
+            Ok(Command::Golden(PathBuf::from(dir)))
+        }
         "help" => Ok(Command::Help),
         unknown => Err(format!("there is no command `{unknown}`")),
     }
@@ -93,27 +101,30 @@ fn workspace_root() -> Result<PathBuf, String> {
     }
 }
 
-fn run() -> Result<bool, String> {
+fn run() -> Result<ExitCode, String> {
     let command = parse(std::env::args_os().skip(1))
         .map_err(|why| format!("{why}; `cargo xtask help` lists the commands"))?;
     if command == Command::Help {
         print!("{HELP}");
-        return Ok(true);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Golden(dir) = command {
+        return Ok(golden::run(&dir));
     }
     let root = workspace_root()?;
-    match command {
-        Command::Help => Ok(true),
+    let passed = match command {
+        Command::Help | Command::Golden(_) => Ok(true),
         Command::Setup => setup::run(&root).map(|()| true),
         Command::Demo(args) => demo::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
         Command::Ci(lanes) => ci::run(&root, &lanes),
-    }
+    }?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn main() -> ExitCode {
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(why) => {
             eprintln!("xtask: {why}");
             ExitCode::from(2)
@@ -146,6 +157,12 @@ mod tests {
     fn ci_without_a_lane_runs_them_all() {
         assert_eq!(parsed(&["ci"]), Ok(Command::Ci(ci::Lane::ALL.to_vec())));
         assert_eq!(parsed(&["ci", "deny"]), Ok(Command::Ci(vec![ci::Lane::Deny])));
+    }
+
+    #[test]
+    fn golden_needs_one_folder() {
+        assert_eq!(parsed(&["golden", "a b"]), Ok(Command::Golden("a b".into())));
+        assert!(parsed(&["golden"]).is_err_and(|why| why.contains("folder")));
     }
 
     #[test]
