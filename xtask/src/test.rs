@@ -1,10 +1,10 @@
 //! Every test there is, in one command.
 
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 
 use crate::manifest::{self, Crate};
 use crate::runner::{Line, Runner};
-use crate::{ci, demo, feature_sets, no_std, setup};
+use crate::{ci, demo, feature_sets, golden, no_std, setup};
 
 /// Runs setup and every test; the last line says how many passed and failed.
 ///
@@ -41,6 +41,7 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
         runner.check(&title, &line);
     }
     no_std::run(runner);
+    golden_vectors(runner);
     loom(runner, &crates);
     benches(runner, &crates);
     short_demo(runner);
@@ -58,6 +59,18 @@ fn default_features(runner: &mut Runner, crates: &[Crate]) {
         let line = Line::cargo("test --no-fail-fast --lib --tests").args(names);
         runner.tests("tests with default features", &line);
     }
+}
+
+/// The core against the recorded outputs of the published model.
+fn golden_vectors(runner: &mut Runner) {
+    let dir = runner.root().join("testdata").join("golden");
+    runner.own("golden vectors", "cargo xtask golden testdata/golden", || {
+        if golden::run(&dir) == ExitCode::SUCCESS {
+            Ok(())
+        } else {
+            Err("a vector does not match, see above".to_owned())
+        }
+    });
 }
 
 /// The tests that explore interleavings, of the crates that know loom: targets `tests/loom*.rs`
