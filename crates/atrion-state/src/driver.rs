@@ -190,10 +190,13 @@ enum Input {
 impl<C: Clock> Body<C> {
     async fn run(mut self) {
         while let Some(wait) = self.drain() {
+            // In this order, so that a run can be replayed: an answer that is there beats its
+            // deadline, and nobody who always has more (flushes, a subscription) beats the timer.
             let input = tokio::select! {
+                biased;
+                result = next_result(&mut self.call) => Input::Completed(result),
                 () = sleep(wait) => Input::Timer,
                 wish = next_wish(&mut self.inbox) => Input::Wish(wish),
-                result = next_result(&mut self.call) => Input::Completed(result),
                 item = next_item(&mut self.stream) => Input::Heard(item),
             };
             self.take(input);
@@ -210,13 +213,13 @@ impl<C: Clock> Body<C> {
         // A call that the machine has given up is dropped here.
         let in_flight = self.runner.pulse.in_flight();
         self.call.take_if(|call| Some(call.id) != in_flight);
+        self.publish();
         if let Some(report) = self.runner.pulse.poll_flushed() {
             for waiting in self.flushes.drain(..) {
                 // Whoever asked may have stopped waiting.
                 let _ = waiting.send(report);
             }
         }
-        self.publish();
         let until = self.runner.pulse.poll_timeout()?;
         Some(until.since(self.runner.clock.now()))
     }

@@ -94,7 +94,9 @@ impl StateManager {
         }
     }
 
-    /// This node's own state of `route`, `None` if there is none (cold start). Lock-free.
+    /// This node's own state of `route`, `None` if there is none (cold start). Lock-free: a keyed
+    /// hash of the name and a few dependent loads, some tens of nanoseconds while they hit the
+    /// cache.
     pub fn get_local(&self, route: &str) -> Option<PhysicsVector> {
         self.read(route, |slot| &slot.local)
     }

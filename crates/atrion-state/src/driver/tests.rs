@@ -405,6 +405,38 @@ async fn a_quiet_pulse_costs_one_heartbeat_a_second() {
 }
 
 #[test]
+fn runs_on_several_threads_and_the_real_clock() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let provider = Wicked::new(Mood::Works);
+    let manager = Arc::new(StateManager::new());
+    let pulse = PulseTask::new(
+        Arc::clone(&provider) as _,
+        Arc::clone(&manager) as _,
+        crate::clock::MonotonicClock::new(),
+        PulseConfig::default(),
+    )
+    .spawn_on(runtime.handle());
+    let stats = runtime.block_on(async {
+        for round in 1..=20 {
+            for route in 0..100 {
+                manager.sync(&route.to_string(), vector(round, (round * 1_000 + route) as f64));
+            }
+            assert_eq!(pulse.flush().await.undelivered, 0);
+        }
+        let stats = pulse.stats();
+        pulse.stop().await;
+        stats
+    });
+    // By the flush or by a pulse between the writes, each vector of each round was sent.
+    assert_eq!(stats.delivered, 2_000, "{stats:?}");
+    assert_eq!(runtime.block_on(held(&provider.inner, "99")), Some(20_099.0));
+}
+
+#[test]
 fn without_a_runtime_there_is_an_error_not_a_panic() {
     let provider = Wicked::new(Mood::Works);
     let manager = Arc::new(StateManager::new());

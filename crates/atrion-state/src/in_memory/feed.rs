@@ -90,6 +90,14 @@ impl Subscription {
     }
 }
 
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // Here and not with the feed: the store may drop the last reference to that under its
+        // lock, and dropping a waker runs foreign code.
+        drop(self.feed.end());
+    }
+}
+
 impl Stream for Subscription {
     type Item = RemoteVector;
 
@@ -105,7 +113,10 @@ impl Stream for Subscription {
             // A burst's worth of memory is not kept for the next one.
             queue.pending = LinkedHashMap::with_hasher(RandomState::new());
         }
-        queue.reader = Some(context.waker().clone());
+        let before = queue.reader.replace(context.waker().clone());
+        // Foreign code again, so not under the lock.
+        drop(queue);
+        drop(before);
         Poll::Pending
     }
 }

@@ -126,6 +126,36 @@ fn an_overrun_reader_is_woken_and_finds_the_end() {
     assert_eq!(found, [item("b"), item("c")]);
 }
 
+/// A waker may own anything, even the node whose subscription it waits for.
+struct Owner(#[expect(dead_code, reason = "owned for its destructor")] InMemoryProvider);
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn wakers_that_own_the_node_are_dropped_outside_the_locks() {
+    let provider = connected(4);
+    for replaced in [true, false] {
+        let node = provider.peer();
+        block_on(node.connect()).unwrap();
+        let mut stream = node.subscribe().unwrap();
+        let owner = Waker::from(Arc::new(Owner(node)));
+        assert!(stream.as_mut().poll_next(&mut Context::from_waker(&owner)).is_pending());
+        drop(owner);
+        assert_eq!(provider.lock().connected.len(), 2, "kept by the subscription");
+        if replaced {
+            // The node goes with its waker, and the subscription ends with the node.
+            let bell = Arc::new(Bell::default());
+            assert_eq!(poll(&mut stream, &bell), Poll::Pending);
+            assert_eq!(poll(&mut stream, &bell), Poll::Ready(None));
+        } else {
+            drop(stream);
+        }
+        assert_eq!(provider.lock().connected.len(), 1);
+    }
+}
+
 #[test]
 fn a_reader_is_woken_by_the_disconnection_and_forgotten_subscriptions_are_freed() {
     let provider = connected(2);
