@@ -122,19 +122,21 @@ struct Status {
 #[derive(Debug)]
 #[must_use = "dropping the handle stops the pulse"]
 pub struct PulseHandle {
-    wishes: mpsc::Sender<oneshot::Sender<FlushReport>>,
+    wishes: mpsc::Sender<Wish>,
     status: watch::Receiver<Status>,
 }
 
 impl PulseHandle {
-    /// Delivers what waits, disconnects and ends the task. Takes no longer than the flush
-    /// timeout and one operation timeout together. If the runtime shuts down before, the report
-    /// says what was undelivered last.
-    pub async fn stop(self) -> FlushReport {
-        let Self { wishes, mut status } = self;
-        // The task takes the end of the channel as the wish to stop.
-        drop(wishes);
-        // An error means that the task is gone with its runtime.
+    /// Visits the source once more, delivers what waits, disconnects and ends the task. Takes no
+    /// longer than the flush timeout and one operation timeout together. Calling it again gives
+    /// the same report.
+    ///
+    /// Dropped before its end, it has stopped the pulse all the same. If the runtime shuts down
+    /// before, the report says what was undelivered last.
+    pub async fn stop(&self) -> FlushReport {
+        // Errors mean that the task has ended, by itself or with its runtime.
+        let _ = self.wishes.send(Wish::Stop).await;
+        let mut status = self.status.clone();
         let _ = status.wait_for(|status| status.closed.is_some()).await;
         last_report(&status)
     }
@@ -144,7 +146,7 @@ impl PulseHandle {
     /// delivered waits for the next attempt).
     pub async fn flush(&self) -> FlushReport {
         let (reply, report) = oneshot::channel();
-        if self.wishes.send(reply).await.is_err() {
+        if self.wishes.send(Wish::Flush(reply)).await.is_err() {
             return last_report(&self.status);
         }
         report.await.unwrap_or_else(|_| last_report(&self.status))
@@ -173,16 +175,22 @@ fn last_report(status: &watch::Receiver<Status>) -> FlushReport {
 struct Body<C> {
     runner: Runner<C>,
     /// `None` once the handle is gone.
-    inbox: Option<mpsc::Receiver<oneshot::Sender<FlushReport>>>,
+    inbox: Option<mpsc::Receiver<Wish>>,
     status: watch::Sender<Status>,
     call: Option<Call>,
     stream: Option<GuardedStream<RemoteVector>>,
     flushes: Vec<oneshot::Sender<FlushReport>>,
 }
 
+enum Wish {
+    Flush(oneshot::Sender<FlushReport>),
+    Stop,
+}
+
 enum Input {
     Timer,
-    Wish(Option<oneshot::Sender<FlushReport>>),
+    /// `None` once the handle is gone.
+    Wish(Option<Wish>),
     Completed(Result<Reply, ProviderError>),
     Heard(Option<RemoteVector>),
 }
@@ -228,10 +236,11 @@ impl<C: Clock> Body<C> {
         let now = self.runner.clock.now();
         match input {
             Input::Timer => self.runner.time_out(),
-            Input::Wish(Some(flush)) => {
-                self.flushes.push(flush);
+            Input::Wish(Some(Wish::Flush(reply))) => {
+                self.flushes.push(reply);
                 self.runner.pulse.handle_flush(now);
             }
+            Input::Wish(Some(Wish::Stop)) => self.runner.pulse.handle_shutdown(now),
             Input::Wish(None) => {
                 self.inbox = None;
                 self.runner.pulse.handle_shutdown(now);
@@ -266,9 +275,7 @@ impl<C: Clock> Body<C> {
     }
 }
 
-async fn next_wish(
-    inbox: &mut Option<mpsc::Receiver<oneshot::Sender<FlushReport>>>,
-) -> Option<oneshot::Sender<FlushReport>> {
+async fn next_wish(inbox: &mut Option<mpsc::Receiver<Wish>>) -> Option<Wish> {
     match inbox {
         Some(inbox) => inbox.recv().await,
         None => pending().await,

@@ -261,6 +261,8 @@ async fn a_stop_delivers_what_waits() {
     }
     let report = pulse.stop().await;
     assert_eq!((report.delivered, report.undelivered), (5_000, 0));
+    assert_eq!(pulse.stop().await, report);
+    assert_eq!(pulse.flush().await, report);
     assert_eq!(held(&provider.inner, "4999").await, Some(4_999.0));
 }
 
@@ -292,6 +294,16 @@ async fn a_dropped_handle_still_flushes() {
     drop(pulse);
     pass(Duration::from_millis(50)).await;
     assert_eq!(held(&provider.inner, "r").await, Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_comes_while_stopping_ends_with_the_stop() {
+    let provider = Wicked::new(Mood::Hangs);
+    let manager = Arc::new(StateManager::new());
+    let pulse = task(&provider, &manager, PulseConfig::default());
+    manager.sync("r", vector(1, 1.0));
+    let (stopped, flushed) = tokio::join!(pulse.stop(), pulse.flush());
+    assert_eq!((stopped.undelivered, flushed.undelivered), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
