@@ -81,6 +81,11 @@ impl Feed {
         self.send(Ok(Frame::trailers([(name, value)].into_iter().collect())));
     }
 
+    /// Waits until nobody reads the body any more.
+    pub async fn dropped(&self) {
+        self.0.closed().await;
+    }
+
     pub fn fail(&self) {
         self.send(Err(Broken));
     }
