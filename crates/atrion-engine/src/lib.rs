@@ -1,4 +1,38 @@
-//! The request path. (Documentation to be completed.)
+//! The request path of Atrion: routes, permits, refusals.
+//!
+//! Most users depend on the crate `atrion`, which re-exports this one. Middleware and dashboards
+//! depend on it directly, so that the facade can depend on them.
+//!
+//! ```
+//! use atrion_core::flow::Priority;
+//! use atrion_engine::Atrion;
+//!
+//! let atrion = Atrion::builder().build()?;
+//! let route = atrion.route("api/checkout");
+//! match route.admit(Priority::Normal) {
+//!     Ok(permit) => permit.success(),
+//!     Err(shed) => println!("{}, retry in {:?}", shed.reason(), shed.retry_after()),
+//! }
+//! # Ok::<(), atrion_engine::BuildError>(())
+//! ```
+//!
+//! # What happens where
+//! [`Route::admit`] and the permits touch a few atomics. They never wait, never allocate and do no
+//! I/O; `tests/allocations.rs` and the loom tests hold them to it. Whoever passes a deadline
+//! computes the next state on its own thread, if nobody else does so at that moment. No
+//! background task is needed for protection.
+//!
+//! [`Route::explain`], [`Route::update_physics`], [`Route::force`] and their like may wait for the
+//! length of a tick (well below a microsecond) and belong beside the request path.
+//!
+//! # Threads and runtimes
+//! Everything is `Send + Sync`. Without an observer and a provider the crate starts no thread. An
+//! observer has a thread of its own. A provider's pulse is a tokio task (feature `tokio`) or is
+//! driven by the caller with [`Atrion::flush`].
+//!
+//! # Features
+//! - `tokio`: starts the pulse on tokio when an instance with a provider is built inside a runtime.
+//! - `serde`: `Serialize` and `Deserialize` for [`Config`], validated while it is read.
 
 mod cell;
 mod config;
