@@ -20,6 +20,7 @@
 //! The in-flight count of a request path says more, sooner, than any telemetry; [`law`](crate::law)
 //! is the machine for that. This one is for callers who have telemetry only.
 
+mod forecast;
 mod probing;
 mod state;
 

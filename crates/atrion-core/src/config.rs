@@ -119,7 +119,8 @@ physics_config! {
     /// Normal latency. Raise it for slow work ([`PhysicsConfigBuilder::profile`] does); lowering
     /// it makes the latency pressure higher.
     latency_baseline_secs = 0.1, "s", 1e-9, 1e6;
-    /// Normal share of failures. Lowering it makes the error pressure higher.
+    /// Normal share of failures. Lowering it makes the error pressure higher, which acts only
+    /// where its weight is not 0.
     error_baseline = 0.01, "", 1e-9, 1.0;
     /// Saturation from which on it presses; 1 is full. Lowering it sheds earlier: at the
     /// published 0.5, a weight of 60 ohm would shed normal traffic at 67 % utilisation.
@@ -151,7 +152,8 @@ physics_config! {
     healing_per_sec = 0.1, "1/s", 1e-4, 100.0;
     /// Growth sigma of scars per second of trauma. Raising it opens the circuit sooner.
     trauma_ohms_per_sec = 800.0, "ohm/s", 0.0, 1e6;
-    /// The deepest scar. Raising it lengthens recovery without traffic.
+    /// The deepest scar. Raising it lengthens recovery without traffic, lowering it towards
+    /// `break_ohms` shortens it.
     scar_max_ohms = 500.0, "ohm", 1.0, 1e6;
     /// Trauma is an error rate above this. Lowering it scars on partial failures.
     error_critical = 0.5, "", 0.01, 0.99;
@@ -161,7 +163,7 @@ physics_config! {
     /// Requests that the error rate looks back over. Raising it trips later and less often.
     error_samples = 20.0, "requests", 1.0, 1e6;
     /// Seconds the error rate looks back over where reports do not say how many requests they
-    /// stand for.
+    /// stand for. Raising it trips later.
     error_secs = 0.5, "s", 1e-3, 3600.0;
     /// A report speaks for at most this long before it, so that a suspended process was not
     /// wounded all the while. Keep it above the interval of your reports.
@@ -169,7 +171,8 @@ physics_config! {
 
     /// What a second without telemetry adds. Off by default; raising it distrusts silence.
     staleness_ohms_per_sec = 0.0, "ohm/s", 0.0, 1e6;
-    /// Where that ends. It has to stay below the lowest voltage: silence alone closes nothing.
+    /// Where that ends. Raising it keeps more of the lowest voltages out of forgotten routes; it
+    /// has to stay below the lowest one in use, because silence alone closes nothing.
     staleness_max_ohms = 0.5, "ohm", 0.0, 1e3;
 
     /// The circuit opens at this resistance while in trauma (until the tuner is warm, where
@@ -188,22 +191,26 @@ physics_config! {
     /// sooner; the default equals one good probe per quarter of a second.
     recovery_per_sec = 5.5, "1/s", 1e-3, 1e3;
 
-    /// How long a new route only listens. Raising it protects later.
+    /// How long a new route only listens. Raising it protects later; lowering it acts on the
+    /// first reports, however few.
     bootstrap_secs = 1.0, "s", 0.0, 3600.0;
-    /// Its resistance meanwhile, as a multiple of the base.
+    /// Its resistance meanwhile, as a multiple of the base. Raising it keeps the lowest voltages
+    /// out of new routes.
     bootstrap_factor = 1.2, "", 1.0, 100.0;
 
-    /// Window of the tuner, in ticks. Raising it learns slower.
+    /// Window of the tuner, in ticks. Raising it learns slower, lowering it forgets sooner.
     tuner_window = 100.0, "ticks", 1.0, 1e6;
-    /// Standard deviations above the mean that are unusual. Raising it opens later.
+    /// Standard deviations above the mean that are unusual. Raising it opens later, lowering it
+    /// opens on ordinary fluctuations.
     tuner_sensitivity = 3.0, "", 0.0, 100.0;
-    /// Lowest adaptive threshold.
+    /// Lowest adaptive threshold. Lowering it opens calm routes at the first trauma.
     tuner_floor_ohms = 30.0, "ohm", 0.0, 1e6;
-    /// Highest adaptive threshold.
+    /// Highest adaptive threshold. Raising it lets routes that are always in trouble open later.
     tuner_ceiling_ohms = 500.0, "ohm", 0.0, 1e6;
-    /// Ticks before the adaptive threshold counts.
+    /// Ticks before the adaptive threshold counts; until then `break_ohms` does. Lowering it
+    /// trusts a short acquaintance.
     tuner_warmup = 50.0, "ticks", 0.0, 1e6;
-    /// What the tuner calls a tick; it learns per time, not per report.
+    /// What the tuner calls a tick; it learns per time, not per report. Raising it learns slower.
     tuner_tick_secs = 0.1, "s", 1e-3, 3600.0;
 }
 

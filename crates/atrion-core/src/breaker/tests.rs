@@ -231,6 +231,16 @@ fn an_hour_of_suspension_is_not_an_hour_of_trauma() {
     assert!(state.scar().get() > 0.0 && state.scar().get() <= 50.0, "{}", state.scar());
 }
 
+#[test]
+fn the_forecast_of_an_open_circuit_is_the_closed_form() {
+    let config = PhysicsConfig::default();
+    let state = open_at(3_000, &config);
+    let forecast = state.passable_after(Priority::Critical, ms(3_000), &config).unwrap();
+    // ln(500 / 5) / 0.1: the scar has to fade to the recovery threshold.
+    assert!((forecast.as_secs_f64() - 46.052).abs() < 0.01, "{forecast:?}");
+    assert_eq!(state.passable_after(Volts::ZERO, ms(3_000), &config), None);
+}
+
 /// What can happen to a route.
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -340,6 +350,31 @@ proptest! {
         prop_assume!(now < Timestamp::from_nanos(u64::MAX - 1_000_000_000));
         let decision = state.decision(now, &config);
         prop_assert!(decision.flow(Priority::Bulk).passes(), "{:?}", decision);
+    }
+
+    /// Hypothesis H2: whoever is refused passes at the forecast moment, not much sooner, and
+    /// within two minutes whatever happened.
+    #[test]
+    fn forecasts_come_true(history in events(), tier in 0_usize..5) {
+        let config = everything();
+        let voltage = Priority::ALL[tier].volts();
+        let mut state = RouteState::new(ms(0), &config);
+        let mut now = ms(0);
+        for (at, event) in history {
+            state = apply(&state, at, event, &config);
+            now = at;
+        }
+        prop_assume!(now < Timestamp::from_nanos(u64::MAX / 2));
+        let wait = state.passable_after(voltage, now, &config);
+        prop_assert!(wait.is_some_and(|wait| wait.as_secs() < 120), "{wait:?}");
+        let wait = wait.unwrap_or_default();
+        let passes = |after| {
+            let then = now.saturating_add(after);
+            state.decision(then, &config).flow(voltage).passes()
+        };
+        prop_assert!(passes(wait));
+        let sooner = wait.saturating_sub(core::time::Duration::from_millis(2));
+        prop_assert!(wait == sooner || wait.as_millis() < 2 || !passes(sooner));
     }
 
     /// Invariant 8: the same hour, told in steps of different length.
