@@ -107,7 +107,7 @@ pub const fn clamp(x: f64, lo: f64, hi: f64) -> f64 {
 /// ```
 pub fn decay(lambda_per_sec: f64, dt_secs: f64) -> f64 {
     let exponent = lambda_per_sec * dt_secs;
-    if lambda_per_sec > 0.0 && dt_secs > 0.0 && exponent > 0.0 { exp(-exponent) } else { 1.0 }
+    if lambda_per_sec > 0.0 && exponent > 0.0 { exp(-exponent) } else { 1.0 }
 }
 
 /// The time that `dt_secs` is worth under decay: `(1 - exp(-lambda * dt)) / lambda`, in seconds.

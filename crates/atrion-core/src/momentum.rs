@@ -138,6 +138,19 @@ mod tests {
         assert!((read / momentum(a, b, 0.1).unwrap().get() - 1.0).abs() < 0.06, "{read}");
     }
 
+    #[test]
+    fn the_time_constant_does_not_change_what_a_steady_movement_reads() {
+        for tau in [0.2, 1.0, 5.0] {
+            let mut m = PathMomentum::default();
+            for tick in 0..1_000_u64 {
+                let p = Pressure::try_new(-1.0 + tick as f64 * 0.002, 0.0, 0.0).unwrap();
+                m = m.observe(p, Timestamp::from_millis(10 * tick), tau);
+            }
+            let read = m.at(Timestamp::from_millis(9_990), tau).get();
+            assert!((read - 0.2).abs() < 0.05, "{read} per second at {tau} s");
+        }
+    }
+
     /// The reference reads 0 for dt = 0; a burst of changes within one clock tick is motion.
     #[test]
     fn changes_at_the_same_moment_count() {

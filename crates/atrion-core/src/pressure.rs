@@ -237,6 +237,13 @@ mod tests {
     }
 
     #[test]
+    fn noise_is_no_distance() {
+        let at = |x| Pressure::try_new(x, 0.0, 0.0).unwrap();
+        assert!(at(3.1e-5).distance(Pressure::CALM) <= 0.0);
+        assert!(at(3.2e-5).distance(Pressure::CALM) > 3e-5);
+    }
+
+    #[test]
     fn what_a_sample_does_not_say_stays() {
         let normal = Baseline::try_new(0.1, 0.01, 0.8, 1.0).unwrap();
         let unsaid = Pressure::try_new(0.3, 0.4, 0.5).unwrap();

@@ -211,6 +211,38 @@ fn a_failed_probe_waits_in_full_and_a_lost_one_is_given_up() {
 }
 
 #[test]
+fn every_good_probe_doubles_the_next_round() {
+    let config = PhysicsConfig::default();
+    let good = |state: RouteState, at| {
+        let probing = state.begin_probe(ms(at), &config).unwrap();
+        probing.probe_ended(Some(true), ms(at), UnitInterval::HALF, &config)
+    };
+    let state = good(open_at(3_000, &config), 4_000);
+    // Half a wait later two may be out at once, but not three.
+    assert!(!state.probe_due(ms(4_124)));
+    let one = state.begin_probe(ms(4_125), &config).unwrap();
+    let two = one.begin_probe(ms(4_125), &config).unwrap();
+    assert_eq!(two.probing().map(Probing::outstanding), Some(2));
+    assert_eq!(two.begin_probe(ms(4_125), &config), None);
+    // Both hang: when they are given up, the round starts over with one.
+    let after_lost = two.begin_probe(ms(5_125), &config).unwrap();
+    assert_eq!(after_lost.probing().map(Probing::outstanding), Some(1));
+}
+
+/// Invariant 6: a clock that steps back must not postpone the next probe by the size of the step.
+#[test]
+fn a_clock_that_steps_back_does_not_stop_the_probing() {
+    let config = PhysicsConfig::default();
+    let open = open_at(3_000_000, &config);
+    let outstanding = open.begin_probe(ms(4_000_000), &config).unwrap();
+    for state in [open, outstanding] {
+        let back = state.advance(ms(0), &config);
+        assert_eq!(back.mode(), Mode::CircuitBreaker);
+        assert!(back.probe_due(ms(1_000)), "{:?}", back.probing());
+    }
+}
+
+#[test]
 fn bootstrap_only_listens() {
     let config = PhysicsConfig::default();
     let state = after(&outcomes(0, 10), 900, &config);
