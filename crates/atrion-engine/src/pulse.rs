@@ -77,13 +77,7 @@ impl Pulse {
             #[cfg(feature = "tokio")]
             Driver::Task(handle) => {
                 self.put_back(Driver::None);
-                // Also delivers what changed since the last pulse, or before the first.
-                handle.flush().await;
-                match Arc::try_unwrap(handle) {
-                    Ok(handle) => handle.stop().await,
-                    // Somebody else is flushing; the task ends when they let go.
-                    Err(handle) => handle.flush().await,
-                }
+                handle.stop().await
             }
         }
     }

@@ -2,6 +2,7 @@
 //! remembers is taken back.
 
 use std::mem;
+use std::sync::atomic::Ordering::AcqRel;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use atrion_core::time::Timestamp;
@@ -50,8 +51,9 @@ impl Shared {
     /// Reports one route; `false` if there was no room and it stays marked.
     fn report(&self, route: &Route, changes: &mut Collector<'_>) -> bool {
         route.tick();
-        let vector = route.vector();
+        // The mark goes first: a change from here on marks the route again, one before is seen.
         route.clear_mark();
+        let vector = route.vector();
         let taken = changes.push(&route.0.name, vector);
         if !taken {
             route.mark();
@@ -140,13 +142,12 @@ impl Route {
 
     /// Notes that the shared state changed.
     pub(crate) fn mark(&self) {
-        use std::sync::atomic::Ordering::Relaxed;
-        if self.0.hub.is_shared() && !self.0.marked.swap(true, Relaxed) {
+        if self.0.hub.is_shared() && !self.0.marked.swap(true, AcqRel) {
             self.0.hub.note_changed(Arc::downgrade(&self.0));
         }
     }
 
     fn clear_mark(&self) {
-        self.0.marked.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.0.marked.swap(false, AcqRel);
     }
 }
