@@ -6,7 +6,7 @@ use thiserror::Error;
 ///
 /// Nothing was changed by the call that returned it.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[error("{field} is {value} {unit}, allowed is {min} to {max} {unit}")]
+#[error("{field} is {value}{gap}{unit}, allowed is {min} to {max}{gap}{unit}", gap = gap(.unit))]
 pub struct OutOfRange {
     /// The quantity or configuration field, as a path such as `scar.decay_per_sec`.
     pub field: &'static str,
@@ -40,6 +40,11 @@ impl OutOfRange {
     }
 }
 
+/// What stands between a number and its unit.
+const fn gap(unit: &str) -> &'static str {
+    if unit.is_empty() { "" } else { " " }
+}
+
 /// A configuration that cannot be used. The configuration in force stays as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -61,4 +66,19 @@ pub enum ConfigError {
         /// That field's value.
         other_value: f64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::string::ToString;
+
+    #[test]
+    fn messages_name_field_value_and_range_with_and_without_a_unit() {
+        let e = OutOfRange::check("law.probe_secs", -1.0, "s", 0.0, 9.0).unwrap_err();
+        assert_eq!(e.to_string(), "law.probe_secs is -1 s, allowed is 0 to 9 s");
+        let e = OutOfRange::check("telemetry.saturation", f64::NAN, "", 0.0, 9.0).unwrap_err();
+        assert_eq!(e.to_string(), "telemetry.saturation is NaN, allowed is 0 to 9");
+    }
 }
