@@ -22,29 +22,65 @@ pub(crate) struct Exempt {
     exact: Vec<Box<str>>,
     /// Without a trailing slash; the path itself and everything below it.
     prefixes: Vec<Box<str>>,
+    /// Which bytes may follow the first slash of an exempt path; rules most others out at once.
+    second: Seconds,
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seconds([u64; 4]);
+
+impl Seconds {
+    /// Adds what may stand second in `path` or, if it is too short to say, everything.
+    fn add(&mut self, path: &str) {
+        match path.as_bytes().get(1) {
+            Some(&byte) => {
+                let (word, bit) = Self::place(byte);
+                for (i, set) in self.0.iter_mut().enumerate() {
+                    *set |= if i == word { bit } else { 0 };
+                }
+            }
+            None => self.0 = [u64::MAX; 4],
+        }
+    }
+
+    fn allows(&self, path: &str) -> bool {
+        let (word, bit) = Self::place(path.as_bytes().get(1).copied().unwrap_or(0));
+        self.0.get(word).is_some_and(|set| set & bit != 0)
+    }
+
+    const fn place(byte: u8) -> (usize, u64) {
+        ((byte >> 6) as usize, 1 << (byte & 63))
+    }
 }
 
 impl Exempt {
     /// The common names and everything below them.
     pub(crate) fn common() -> Self {
-        Self { exact: Vec::new(), prefixes: COMMON.iter().map(|&path| path.into()).collect() }
+        let mut exempt = Self::default();
+        COMMON.iter().for_each(|path| exempt.add_prefix(path));
+        exempt
     }
 
     pub(crate) fn add_exact(&mut self, path: &str) {
         if let Err(at) = self.exact.binary_search_by(|known| (**known).cmp(path)) {
             self.exact.insert(at, path.into());
+            self.second.add(path);
         }
     }
 
     pub(crate) fn add_prefix(&mut self, prefix: &str) {
-        self.prefixes.push(prefix.trim_end_matches('/').into());
+        let prefix = prefix.trim_end_matches('/');
+        self.prefixes.push(prefix.into());
+        self.second.add(prefix);
     }
 
     /// Compares bytes: a path in any other spelling (`//health`, `%68ealth`) is not exempt, which
     /// is the safe side.
     pub(crate) fn contains(&self, path: &str) -> bool {
-        self.exact.binary_search_by(|known| (**known).cmp(path)).is_ok()
-            || self.prefixes.iter().any(|prefix| is_below(path, prefix))
+        self.second.allows(path)
+            && (self.exact.binary_search_by(|known| (**known).cmp(path)).is_ok()
+                || self.prefixes.iter().any(|prefix| is_below(path, prefix)))
     }
 }
 
@@ -55,6 +91,8 @@ fn is_below(path: &str, prefix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -87,6 +125,28 @@ mod tests {
     fn an_empty_prefix_exempts_everything() {
         let mut exempt = Exempt::default();
         exempt.add_prefix("/");
-        assert!(exempt.contains("/anything"));
+        for path in ["/anything", "/", "", "*", "/\u{fc}"] {
+            assert_eq!(exempt.contains(path), path.starts_with('/') || path.is_empty(), "{path}");
+        }
+        let mut root = Exempt::default();
+        root.add_exact("/");
+        assert!(root.contains("/"));
+        assert!(!root.contains("/a") && !root.contains(""));
+    }
+
+    proptest! {
+        #[test]
+        fn the_filter_changes_no_answer(
+            exact in prop::collection::vec("/[a-d/\u{e0}-\u{ff}]{0,3}", 0..3),
+            prefixes in prop::collection::vec("/[a-d/]{0,3}", 0..3),
+            path in "/?[a-e/\u{e0}-\u{ff}]{0,5}",
+        ) {
+            let mut exempt = Exempt::default();
+            exact.iter().for_each(|p| exempt.add_exact(p));
+            prefixes.iter().for_each(|p| exempt.add_prefix(p));
+            let below = |p: &String| is_below(&path, p.trim_end_matches('/'));
+            let plain = exact.contains(&path) || prefixes.iter().any(below);
+            prop_assert_eq!(exempt.contains(&path), plain);
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod call;
 pub mod classify;
 mod error;
 mod exempt;
@@ -20,6 +21,7 @@ mod tracker;
 
 pub use answer::{DECISION_HEADER, RETRY_AFTER_MS};
 pub use body::{ServerBody, TrackedBody};
+pub use call::{CallFuture, CallLayer, CallService};
 pub use classify::Hold;
 pub use error::{CallError, Overloaded};
 pub use future::{ClientFuture, ServerFuture};

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use atrion_engine::{Atrion, Outcome};
 use atrion_tower::{
-    AtrionLayer, AtrionService, CallError, Hold, RouteKey, Server, ServerBody, TrackedBody,
+    AtrionLayer, AtrionService, CallError, CallLayer, Hold, RouteKey, Server, ServerBody,
+    TrackedBody,
 };
 use bytes::Bytes;
 use common::{Broken, Script, error_rate, instance, ledger};
@@ -361,6 +362,41 @@ fn a_client_gets_typed_errors_and_its_own_bodies() {
     assert!(boxed.downcast_ref::<atrion_tower::Overloaded>().is_some());
     let mut next = task::spawn(handle.next_request());
     assert_pending!(next.poll(), "nothing was sent");
+}
+
+#[test]
+fn calls_of_any_kind_can_be_protected() {
+    let (atrion, clock) = instance();
+    let layer = CallLayer::new(atrion.route(ROUTE));
+    let (service, mut handle) = mock::pair::<&'static str, u32>();
+    let mut service = task::spawn(layer.layer(service));
+    handle.allow(3);
+    assert_ready_ok!(service.enter(|cx, mut s| s.poll_ready(cx)));
+    let mut served = task::spawn(service.call("one"));
+    assert_pending!(served.poll());
+    assert_eq!(ledger(&atrion, ROUTE), (1, 0, 0));
+    let (_, reply) = assert_ready!(task::spawn(handle.next_request()).poll()).expect("a request");
+    reply.send_response(1);
+    assert_eq!(assert_ready_ok!(served.poll()), 1);
+    assert_eq!(ledger(&atrion, ROUTE), (0, 1, 0));
+
+    assert_ready_ok!(service.enter(|cx, mut s| s.poll_ready(cx)));
+    drop(service.call("given up"));
+    assert_eq!(ledger(&atrion, ROUTE), (0, 1, 1));
+    let _ = assert_ready!(task::spawn(handle.next_request()).poll());
+
+    assert_ready_ok!(service.enter(|cx, mut s| s.poll_ready(cx)));
+    let mut failed = task::spawn(service.call("two"));
+    assert_pending!(failed.poll());
+    let (_, reply) = assert_ready!(task::spawn(handle.next_request()).poll()).expect("a request");
+    reply.send_error("no");
+    assert!(assert_ready_err!(failed.poll()).into_inner().is_some());
+    assert!(error_rate(&atrion, &clock, ROUTE) > 0.0);
+
+    common::close(&atrion, ROUTE);
+    let mut refused = task::spawn(layer.layer(service_fn(async |(): ()| Ok::<_, Broken>(()))));
+    let mut refused = task::spawn(refused.call(()));
+    assert!(assert_ready_err!(refused.poll()).overloaded().is_some());
 }
 
 #[test]
