@@ -215,7 +215,9 @@ impl Exhale {
     pub(super) fn new(before: Learned, recent_ln: f64, now: Timestamp) -> Self {
         let parallelism = math::max(before.throughput * before.service_secs, 1.0);
         let limit = math::max(math::floor(parallelism / 2.0), 1.0);
-        let patience = 4.0 * math::exp(recent_ln) + 80.0 * before.service_secs / limit;
+        // Four times the patience of the study: on wide services the first exhale often ran out
+        // of time there, and a route that gives up starts with a service time taken under load.
+        let patience = 16.0 * math::exp(recent_ln) + 320.0 * before.service_secs / limit;
         Self {
             limit: limit as u32,
             since: now,
