@@ -51,6 +51,9 @@ pub struct Params {
     pub heal: f64,
     pub start_limit: f64,
     pub exhale_samples: u32,
+    /// How long an exhale waits, in multiples of what the law says. Four by default: at one, a heavy
+    /// tail outlasts it, nothing is measured, and what the overload taught stays.
+    pub patience: f64,
     /// A mistake the studies warn of, made on purpose.
     pub mistake: Option<Mistake>,
 }
@@ -76,6 +79,7 @@ impl Default for Params {
             heal: 0.25,
             start_limit: 16.0,
             exhale_samples: 20,
+            patience: 4.0,
             mistake: None,
         }
     }
@@ -438,7 +442,8 @@ impl SpecLaw {
         self.c = math::max(1.0, c);
         if start.limit_hit {
             let limit = math::max(1.0, math::floor(self.c / 2.0));
-            let give_up_after = 4.0 * math::exp(self.l) + 80.0 * self.r0 / limit;
+            let patience = 4.0 * math::exp(self.l) + 80.0 * self.r0 / limit;
+            let give_up_after = self.p.patience * patience;
             self.phase = Phase::Exhale(Exhale {
                 limit,
                 since: now,
