@@ -3,9 +3,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http::response::Parts;
-use http::{StatusCode, header};
+use atrion_engine::Outcome;
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -23,61 +23,89 @@ pin_project! {
     pub struct TrackedBody<B> {
         #[pin]
         inner: B,
-        tracker: Option<Tracker>,
-        verdict: Verdict,
-        remaining: Option<u64>,
+        watch: Option<Watch>,
     }
 }
 
-impl<B: Body> TrackedBody<B> {
-    /// A body nobody watches.
-    pub(crate) const fn untracked(inner: B) -> Self {
-        let verdict = Verdict::Known(atrion_engine::Outcome::Cancelled);
-        Self { inner, tracker: None, verdict, remaining: None }
-    }
+/// A permit that waits for the end of a body.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    tracker: Option<Tracker>,
+    verdict: Verdict,
+    remaining: Option<u64>,
+}
 
+impl Watch {
     /// Judges the head and takes charge of the permit, or ends the request at once if there is
     /// nothing to wait for.
-    pub(crate) fn tracked(head: &Parts, inner: B, mut tracker: Tracker) -> Self {
-        let view = ResponseHead {
-            status: head.status,
-            headers: &head.headers,
-            extensions: &head.extensions,
-        };
-        let verdict = tracker.rules.judge(&view);
+    pub(crate) fn begin<B: Body>(response: &Response<B>, mut tracker: Tracker) -> Option<Self> {
+        let head = ResponseHead::of(response);
+        let verdict = tracker.rules.judge(&head);
         if tracker.wants_proof() && verdict != Verdict::InTrailers {
-            tracker.prove(&head.headers);
+            tracker.prove(head.headers);
         }
-        let remaining = announced(head, &inner);
+        let body = response.body();
+        let remaining = announced(head.headers, body);
         let over = match verdict {
             // The status comes behind the messages; without them the call was cut off.
-            Verdict::InTrailers => inner.is_end_stream(),
+            Verdict::InTrailers => body.is_end_stream(),
             Verdict::Known(_) => {
-                inner.is_end_stream()
+                body.is_end_stream()
                     || tracker.bodiless
                     || tracker.rules.hold == Hold::Head
                     || has_no_body(head.status)
                     || remaining == Some(0)
             }
         };
-        let mut body = Self { inner, tracker: None, verdict, remaining };
         if over {
             tracker.end_by(verdict, None);
+            None
         } else if tracker.rules.hold == Hold::Head {
             // A gRPC stream: its head shows that the service took the call.
-            tracker.end(atrion_engine::Outcome::Success);
+            tracker.end(Outcome::Success);
+            None
         } else {
             tracker.note(verdict);
-            body.tracker = Some(tracker);
+            Some(Self { tracker: Some(tracker), verdict, remaining })
         }
-        body
+    }
+
+    /// Takes note of what the body brought; `over` if the body knows that nothing follows.
+    fn observe<D: Buf, E>(&mut self, polled: Option<&Result<Frame<D>, E>>, over: bool) {
+        let verdict = self.verdict;
+        match polled {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(left)) = (frame.data_ref(), self.remaining.as_mut()) {
+                    *left = left.saturating_sub(data.remaining() as u64);
+                }
+                let trailers = frame.trailers_ref();
+                let complete = verdict != Verdict::InTrailers && self.remaining == Some(0);
+                if trailers.is_some() || complete || over {
+                    self.end(|tracker| tracker.end_by(verdict, trailers));
+                }
+            }
+            Some(Err(_)) => self.end(|tracker| tracker.end(Outcome::Failure)),
+            None => self.end(|tracker| tracker.end_by(verdict, None)),
+        }
+    }
+
+    fn end(&mut self, end: impl FnOnce(Tracker)) {
+        if let Some(tracker) = self.tracker.take() {
+            end(tracker);
+        }
+    }
+}
+
+impl<B> TrackedBody<B> {
+    pub(crate) const fn new(inner: B, watch: Option<Watch>) -> Self {
+        Self { inner, watch }
     }
 }
 
 /// How many bytes will pass before the server stops asking for more: it frames the message by
 /// `content-length` where there is one and need not read to the end of the body.
-fn announced<B: Body>(head: &Parts, body: &B) -> Option<u64> {
-    let length = head.headers.get(header::CONTENT_LENGTH);
+fn announced<B: Body>(headers: &HeaderMap, body: &B) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH);
     length
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse().ok())
@@ -100,27 +128,14 @@ impl<B: Body> Body for TrackedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let polled = Tracker::watch(this.tracker, || this.inner.as_mut().poll_frame(cx));
+        let Some(watch) = this.watch else { return this.inner.poll_frame(cx) };
+        let calm = Tracker::alert(&mut watch.tracker);
+        let polled = this.inner.as_mut().poll_frame(cx);
+        Tracker::relax(&mut watch.tracker, calm);
         let polled = ready!(polled);
-        if this.tracker.is_none() {
-            return Poll::Ready(polled);
-        }
-        let verdict = *this.verdict;
-        match &polled {
-            Some(Ok(frame)) => {
-                let trailers = frame.trailers_ref();
-                if let (Some(data), Some(left)) = (frame.data_ref(), this.remaining.as_mut()) {
-                    *left = left.saturating_sub(bytes::Buf::remaining(data) as u64);
-                }
-                let complete = verdict != Verdict::InTrailers && *this.remaining == Some(0);
-                if trailers.is_some() || complete || this.inner.is_end_stream() {
-                    take(this.tracker, |tracker| tracker.end_by(verdict, trailers));
-                }
-            }
-            Some(Err(_)) => {
-                take(this.tracker, |tracker| tracker.end(atrion_engine::Outcome::Failure));
-            }
-            None => take(this.tracker, |tracker| tracker.end_by(verdict, None)),
+        watch.observe(polled.as_ref(), this.inner.is_end_stream());
+        if watch.tracker.is_none() {
+            *this.watch = None;
         }
         Poll::Ready(polled)
     }
@@ -131,12 +146,6 @@ impl<B: Body> Body for TrackedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-fn take(tracker: &mut Option<Tracker>, end: impl FnOnce(Tracker)) {
-    if let Some(tracker) = tracker.take() {
-        end(tracker);
     }
 }
 

@@ -90,7 +90,9 @@ where
         let state = match self.route.admit_owned(self.volts) {
             Ok(permit) => {
                 let mut tracker = Some(Tracker::new(permit, Rules::default(), false, None));
-                let inner = Tracker::watch(&mut tracker, || self.inner.call(request));
+                let calm = Tracker::alert(&mut tracker);
+                let inner = self.inner.call(request);
+                Tracker::relax(&mut tracker, calm);
                 State::Run { inner, tracker }
             }
             Err(shed) => {
@@ -134,7 +136,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Run { inner, tracker } => {
-                let result = ready!(Tracker::watch(tracker, || inner.poll(cx)));
+                let calm = Tracker::alert(tracker);
+                let polled = inner.poll(cx);
+                Tracker::relax(tracker, calm);
+                let result = ready!(polled);
                 if let Some(tracker) = tracker.take() {
                     let failed = result.is_err();
                     tracker.end(if failed { Outcome::Failure } else { Outcome::Success });

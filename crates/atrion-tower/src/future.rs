@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::answer::{DECISION_HEADER, Decision};
-use crate::body::{ServerBody, TrackedBody};
+use crate::body::{ServerBody, TrackedBody, Watch};
 use crate::error::{CallError, Overloaded};
 use crate::tracker::Tracker;
 
@@ -36,36 +36,36 @@ impl<F> Run<F> {
     }
 }
 
-impl<F, B, E> Future for Run<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
-{
-    type Output = Result<Response<TrackedBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+impl<F> Run<F> {
+    /// Polls the inner service; its body is tracked and then wrapped as the role needs it.
+    fn poll_with<B, E, W>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        wrap: impl FnOnce(TrackedBody<B>) -> W,
+    ) -> Poll<Result<Response<W>, E>>
+    where
+        F: Future<Output = Result<Response<B>, E>>,
+        B: Body,
+    {
         let this = self.project();
-        let result = ready!(Tracker::watch(this.tracker, || this.inner.poll(cx)));
-        let tracker = this.tracker.take();
-        Poll::Ready(match result {
-            Ok(response) => {
-                let (mut head, body) = response.into_parts();
-                let body = match tracker {
-                    Some(tracker) => TrackedBody::tracked(&head, body, tracker),
-                    None => TrackedBody::untracked(body),
-                };
-                if let Some(decision) = this.decision.take() {
-                    head.headers.insert(DECISION_HEADER, decision.value());
-                }
-                Ok(Response::from_parts(head, body))
-            }
+        let calm = Tracker::alert(this.tracker);
+        let polled = this.inner.poll(cx);
+        Tracker::relax(this.tracker, calm);
+        let tracker = this.tracker.take_if(|_| polled.is_ready());
+        let mut response = match ready!(polled) {
+            Ok(response) => response,
             Err(error) => {
                 if let Some(tracker) = tracker {
                     tracker.end(Outcome::Failure);
                 }
-                Err(error)
+                return Poll::Ready(Err(error));
             }
-        })
+        };
+        let watch = tracker.and_then(|tracker| Watch::begin(&response, tracker));
+        if let Some(decision) = this.decision.take() {
+            response.headers_mut().insert(DECISION_HEADER, decision.value());
+        }
+        Poll::Ready(Ok(response.map(|body| wrap(TrackedBody::new(body, watch)))))
     }
 }
 
@@ -112,9 +112,7 @@ where
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            ServerStateProj::Run { run } => {
-                run.poll(cx).map_ok(|response| response.map(ServerBody::inner))
-            }
+            ServerStateProj::Run { run } => run.poll_with(cx, ServerBody::inner),
             ServerStateProj::Refused { answer } => {
                 #[expect(clippy::expect_used, reason = "the contract of Future forbids it")]
                 let answer = answer.take().expect("polled after it was ready");
@@ -167,7 +165,9 @@ where
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            ClientStateProj::Run { run } => run.poll(cx).map_err(CallError::Inner),
+            ClientStateProj::Run { run } => {
+                run.poll_with(cx, std::convert::identity).map_err(CallError::Inner)
+            }
             ClientStateProj::Refused { refusal } => {
                 #[expect(clippy::expect_used, reason = "the contract of Future forbids it")]
                 let refusal = refusal.take().expect("polled after it was ready");

@@ -115,20 +115,6 @@ impl Shared {
     }
 }
 
-/// Calls the inner service so that even a panic in `call` itself counts as a failure.
-fn start<S, B>(
-    inner: &mut S,
-    request: Request<B>,
-    ruling: Option<Tracker>,
-) -> (S::Future, Option<Tracker>)
-where
-    S: Service<Request<B>>,
-{
-    let mut tracker = ruling;
-    let future = Tracker::watch(&mut tracker, || inner.call(request));
-    (future, tracker)
-}
-
 impl<S, B, ResBody> Service<Request<B>> for AtrionService<S, Server>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
@@ -145,7 +131,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (tracker, decision) = match self.shared.rule(&request, false) {
+        let (mut tracker, decision) = match self.shared.rule(&request, false) {
             Ruling::Exempt => (None, None),
             Ruling::Admitted(tracker, decision) => (Some(tracker), decision),
             Ruling::Refused(shed, _) => {
@@ -153,7 +139,10 @@ where
                 return ServerFuture::refused(self.shared.answer(&shed, is_grpc));
             }
         };
-        let (future, tracker) = start(&mut self.inner, request, tracker);
+        // Even a panic in `call` itself is a failure.
+        let calm = Tracker::alert(&mut tracker);
+        let future = self.inner.call(request);
+        Tracker::relax(&mut tracker, calm);
         ServerFuture::run(Run::new(future, tracker, decision))
     }
 }
@@ -173,14 +162,17 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (tracker, decision) = match self.shared.rule(&request, true) {
+        let (mut tracker, decision) = match self.shared.rule(&request, true) {
             Ruling::Exempt => (None, None),
             Ruling::Admitted(tracker, decision) => (Some(tracker), decision),
             Ruling::Refused(shed, route) => {
                 return ClientFuture::refused(Overloaded::new(shed, route));
             }
         };
-        let (future, tracker) = start(&mut self.inner, request, tracker);
+        // Even a panic in `call` itself is a failure.
+        let calm = Tracker::alert(&mut tracker);
+        let future = self.inner.call(request);
+        Tracker::relax(&mut tracker, calm);
         ClientFuture::run(Run::new(future, tracker, decision))
     }
 }

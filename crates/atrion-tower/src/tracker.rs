@@ -59,13 +59,22 @@ impl Tracker {
         }
     }
 
-    /// Runs foreign code; if it panics, dropping this means failure.
-    pub(crate) fn watch<T>(this: &mut Option<Self>, f: impl FnOnce() -> T) -> T {
-        let Some(tracker) = this else { return f() };
-        let before = std::mem::replace(&mut tracker.on_drop, Outcome::Failure);
-        let out = f();
-        tracker.on_drop = before;
-        out
+    /// Foreign code is about to run: if it panics, dropping this means failure. Returns what
+    /// dropping meant before, for [`relax`](Self::relax). Not a closure around the code, because
+    /// that would move requests and futures about.
+    #[inline]
+    pub(crate) fn alert(this: &mut Option<Self>) -> Outcome {
+        this.as_mut().map_or(Outcome::Cancelled, |tracker| {
+            std::mem::replace(&mut tracker.on_drop, Outcome::Failure)
+        })
+    }
+
+    /// The foreign code returned.
+    #[inline]
+    pub(crate) fn relax(this: &mut Option<Self>, before: Outcome) {
+        if let Some(tracker) = this {
+            tracker.on_drop = before;
+        }
     }
 
     /// Gives the method its route if the status shows that the service knows it.
