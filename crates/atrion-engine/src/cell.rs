@@ -205,6 +205,8 @@ pub(crate) struct Cell {
     refused: AtomicU32,
     marks: AtomicU32,
     marked_done: AtomicU32,
+    /// Marks given to requests admitted before this are void: they belong to an earlier phase.
+    marks_since: AtomicU64,
     lost: AtomicU32,
     probes: Probes,
     shed: AtomicU32,
@@ -271,6 +273,7 @@ impl Cell {
             refused: AtomicU32::new(0),
             marks: AtomicU32::new(Element::FIRST_MARKS),
             marked_done: AtomicU32::new(0),
+            marks_since: AtomicU64::new(0),
             lost: AtomicU32::new(0),
             probes: Probes::default(),
             shed: AtomicU32::new(0),
@@ -504,7 +507,7 @@ impl Cell {
 
     #[cold]
     fn succeed_slow<E: Env>(&self, ticket: Ticket, nanos: u64, now: Timestamp, env: &E) {
-        let marked = ticket.kind() == Kind::Marked;
+        let marked = self.is_marked(ticket);
         if marked {
             self.marked_done.fetch_add(1, Relaxed);
         }
@@ -528,6 +531,12 @@ impl Cell {
         self.tick_locked(&mut inner, now, env);
     }
 
+    /// Whether the present phase waits for this request. What the start-up marked returns during
+    /// the exhale with the latency of the overload before it.
+    fn is_marked(&self, ticket: Ticket) -> bool {
+        ticket.kind() == Kind::Marked && ticket.start.as_nanos() >= self.marks_since.load(Relaxed)
+    }
+
     /// A scout came back. If nothing else did since it was sent, whatever is still in flight is
     /// taken for lost: the service works, so their results are not coming.
     fn scout_returned(&self, inner: &mut Inner) {
@@ -542,7 +551,7 @@ impl Cell {
     #[cold]
     pub(crate) fn fail<E: Env>(&self, ticket: Ticket, env: &E) {
         let now = env.now();
-        if ticket.kind() == Kind::Marked {
+        if self.is_marked(ticket) {
             self.marked_done.fetch_add(1, Relaxed);
         }
         if ticket.kind() == Kind::Probe {
@@ -567,11 +576,11 @@ impl Cell {
         self.traffic.leave(ticket.place());
         self.cancelled.fetch_add(1, Relaxed);
         match ticket.kind() {
-            Kind::Marked => {
+            Kind::Marked if self.is_marked(ticket) => {
                 self.marked_done.fetch_add(1, Relaxed);
             }
             Kind::Probe => self.probes.cancelled(),
-            Kind::Plain | Kind::Scout => {}
+            Kind::Plain | Kind::Marked | Kind::Scout => {}
         }
     }
 
@@ -615,6 +624,13 @@ impl Cell {
             reading.completed.wrapping_sub(inner.completed).cast_signed().max(0).cast_unsigned();
         inner.completed = inner.completed.wrapping_add(completed);
         let dt_secs = now.secs_since(inner.element.last_tick());
+        if now < inner.element.last_tick() {
+            // The clock stepped back: what was noted for the future would be noted for ever.
+            self.marks_since.fetch_min(now.as_nanos(), Relaxed);
+            self.news_since.fetch_min(now.as_nanos(), Relaxed);
+            self.next_growth.fetch_min(now.as_nanos(), Relaxed);
+            self.last_done.fetch_min(now.as_nanos(), Relaxed);
+        }
         let scar_before = inner.element.breaker().scar();
         let probes = self.probes.take();
         let errors = self.errors.swap(0, Relaxed);
@@ -646,6 +662,7 @@ impl Cell {
             let sampling = if exact { 0 } else { sampling_shift(completed, dt_secs, law) };
             if report.phase_changed {
                 self.marks.store(0, Relaxed);
+                self.marks_since.store(now.as_nanos(), Relaxed);
             }
             self.marks.fetch_add(report.marks, Relaxed);
             if report.mode == Some(BreakerMode::Closed) {
@@ -893,6 +910,7 @@ impl Cell {
         inner.force = None;
         inner.scout_sent_at = None;
         self.marks.store(Element::FIRST_MARKS, Relaxed);
+        self.marks_since.store(now.as_nanos(), Relaxed);
         self.publish(&inner, 0, now, law);
     }
 

@@ -265,7 +265,8 @@ impl Element {
             }
             Learning::Exhale(e) => {
                 let learned = e.tick(self.marked_done, now, config)?;
-                Some(self.running(&learned, now))
+                let again = e.again(&learned, now).map(Learning::Exhale);
+                Some(again.unwrap_or_else(|| self.running(&learned, now)))
             }
             Learning::Running(s) => {
                 s.tick(window, dt_secs, now, config);

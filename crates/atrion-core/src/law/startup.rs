@@ -32,6 +32,10 @@ const LEAST_LOADED_SHARE: f64 = 0.1;
 /// Samples that are enough if the next bucket would bring in far more than that share.
 const ENOUGH_SAMPLES: u32 = 8;
 const FAR_MORE: f64 = 2.0;
+/// An exhale that finds the service time below this share of what was believed is repeated, so
+/// many times at most.
+const MISTAKEN: f64 = 0.7;
+const MOST_REPEATS: u8 = 3;
 
 /// What a phase hands on when it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,6 +212,7 @@ pub(super) struct Exhale {
     marked: Latencies,
     sum_ln_squared: f64,
     before: Learned,
+    repeats: u8,
 }
 
 impl Exhale {
@@ -225,11 +230,22 @@ impl Exhale {
             marked: Latencies::default(),
             sum_ln_squared: 0.0,
             before,
+            repeats: 0,
         }
     }
 
     pub(super) const fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// Another exhale, if this one found the service much faster than was believed: its limit
+    /// came from that belief, so the service was not drained.
+    pub(super) fn again(&self, learned: &Learned, now: Timestamp) -> Option<Self> {
+        let mistaken = learned.service_secs < MISTAKEN * self.before.service_secs;
+        (mistaken && self.limit > 1 && self.repeats < MOST_REPEATS).then(|| Self {
+            repeats: self.repeats + 1,
+            ..Self::new(*learned, learned.service_ln, now)
+        })
     }
 
     pub(super) fn sample(&mut self, secs: f64, ln: f64) {
