@@ -200,6 +200,8 @@ pub(crate) struct Cell {
     cluster: AtomicU32,
     stress: AtomicU32,
     rate: AtomicU32,
+    /// h of the law: up to this queue current voltage does not count, as `f32`.
+    passing: AtomicU32,
     ground: AtomicU32,
     errors: AtomicU32,
     refused: AtomicU32,
@@ -268,6 +270,7 @@ impl Cell {
             cluster: AtomicU32::new(0),
             stress: AtomicU32::new(0),
             rate: AtomicU32::new(0),
+            passing: AtomicU32::new(0),
             ground: AtomicU32::new(0),
             errors: AtomicU32::new(0),
             refused: AtomicU32::new(0),
@@ -745,6 +748,7 @@ impl Cell {
         self.slow
             .store(pack((gate.free_zone as f32).to_bits(), (gate.queue as f32).to_bits()), Relaxed);
         self.fast.store(pack(calm_limit, (gate.floor_ohms as f32).to_bits()), Relaxed);
+        store_f32(&self.passing, gate.passing);
         store_f32(&self.scar, inner.element.breaker().scar());
         store_f32(&self.cluster, inner.cluster_ohms);
         store_f32(&self.stress, inner.stress_ohms);
@@ -759,6 +763,7 @@ impl Cell {
             floor_ohms: f64::from(f32::from_bits(lower(self.fast.load(Relaxed)))),
             free_zone: f64::from(f32::from_bits(upper(slow))),
             queue: f64::from(f32::from_bits(lower(slow))),
+            passing: load_f32(&self.passing),
             wall: control & WALL != 0,
             open: control & OPEN != 0,
             exact: control & EXACT != 0,

@@ -155,17 +155,19 @@ impl Element {
 
     /// The published form of the state. `stress_ohms` is what reported telemetry adds.
     pub fn gate(&self, stress_ohms: f64, config: &LawConfig) -> Gate {
-        let (free_zone, queue, wall, exact, uncontended) = match &self.learning {
-            Learning::Startup(s) => (f64::from(s.limit()), 1.0, true, true, 0),
-            Learning::Exhale(e) => (f64::from(e.limit()), 1.0, true, true, 0),
+        let (free_zone, queue, passing, wall, exact, uncontended) = match &self.learning {
+            Learning::Startup(s) => (f64::from(s.limit()), 1.0, 0.0, true, true, 0),
+            Learning::Exhale(e) => (f64::from(e.limit()), 1.0, 0.0, true, true, 0),
             Learning::Running(s) => {
-                (s.free_zone(), s.queue(config), false, false, s.uncontended_limit())
+                let (zone, queue) = (s.free_zone(), s.queue(config));
+                (zone, queue, s.transience(), false, false, s.uncontended_limit())
             }
         };
         Gate {
             floor_ohms: config.base_ohms() + stress_ohms + self.breaker.scar(),
             free_zone,
             queue,
+            passing,
             wall,
             open: self.breaker.mode() == BreakerMode::Open,
             exact,

@@ -86,8 +86,16 @@ impl Saturation {
         let little = self.capacity_rate * self.service_secs;
         let standing =
             config.queue_min() + config.queue_baselines() * math::min(self.parallelism, little);
-        let transient = math::clamp((0.9 - self.standing) / 0.3, 0.0, 1.0);
-        math::max(standing + transient * math::max(config.queue_burst() - standing, 0.0), 1e-3)
+        math::max(
+            standing + self.transience() * math::max(config.queue_burst() - standing, 0.0),
+            1e-3,
+        )
+    }
+
+    /// h: 1 while queues come and go, 0 once one stands. Voltage counts only in a standing queue:
+    /// in a passing one a low tier would be refused although nobody will have to wait for long.
+    pub(super) fn transience(&self) -> f64 {
+        math::clamp((0.9 - self.standing) / 0.3, 0.0, 1.0)
     }
 
     /// Largest in-flight count at admission whose latency still shows the bare service time.
