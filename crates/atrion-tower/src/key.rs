@@ -102,6 +102,15 @@ impl RouteKey {
         Self(Kind::Custom(Arc::new(name)))
     }
 
+    /// The name, if all requests have the same.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<Name<'_>> {
+        match &self.0 {
+            Kind::Fixed(name) => Some(Name::new(Verb::None, &**name)),
+            _ => None,
+        }
+    }
+
     /// The name of a request's route; `own` if this program makes the requests itself.
     #[inline]
     pub(crate) fn name<'a>(&'a self, head: &RequestHead<'a>, own: bool) -> Option<Name<'a>> {

@@ -122,7 +122,10 @@ impl<R> AtrionLayer<R> {
     /// Names routes this way.
     #[must_use]
     pub fn key(self, key: RouteKey) -> Self {
-        self.set(|shared| shared.key = key)
+        self.set(|shared| {
+            shared.key = key;
+            shared.renew_table();
+        })
     }
 
     /// Puts this before every route name, so that a server and a client, or two clients, that

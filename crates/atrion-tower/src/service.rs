@@ -82,8 +82,7 @@ impl Shared {
         }
         let head = RequestHead::of(request);
         let volts = self.priority.volts(&head, &self.counters.malformed);
-        let name = self.key.name(&head, own);
-        self.table.with_route(name.as_ref(), &self.counters, |route, candidate| {
+        let decide = |route: &Route, candidate| {
             let decision = self.decision_header.then(|| {
                 // Also asks the routes that are shadowed and so would admit it anyway.
                 if route.explain(volts).flows() { Decision::Admit } else { Decision::ShadowShed }
@@ -96,7 +95,12 @@ impl Shared {
                 }
                 Err(shed) => Ruling::Refused(shed, route.clone()),
             }
-        })
+        };
+        if let Some(name) = self.key.only() {
+            return self.table.with_only_route(&name, &self.counters, decide);
+        }
+        let name = self.key.name(&head, own);
+        self.table.with_route(name.as_ref(), &self.counters, decide)
     }
 
     /// The response that says so.

@@ -27,6 +27,8 @@ pub(crate) struct Table {
     routes: HashMap<Known, Route>,
     count: AtomicUsize,
     unmatched: OnceLock<Route>,
+    /// The route of a layer that has only one.
+    only: OnceLock<Route>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl Table {
             routes: HashMap::new(),
             count: AtomicUsize::new(0),
             unmatched: OnceLock::new(),
+            only: OnceLock::new(),
         }
     }
 
@@ -91,6 +94,27 @@ impl Table {
             }
         }
         self.with_new_route(name, counters, f)
+    }
+
+    /// Calls `f` with the route of the one name that the layer ever asks for, without looking it
+    /// up each time.
+    #[inline]
+    pub(crate) fn with_only_route<T>(
+        self: &Arc<Self>,
+        name: &Name<'_>,
+        counters: &Counters,
+        f: impl FnOnce(&Route, Option<Box<Candidate>>) -> T,
+    ) -> T {
+        if let Some(route) = self.only.get() {
+            return f(route, None);
+        }
+        self.with_route(Some(name), counters, |route, candidate| {
+            // Not if there was no room for it: it may come later.
+            if self.len() > 0 {
+                self.only.get_or_init(|| route.clone());
+            }
+            f(route, candidate)
+        })
     }
 
     #[cold]

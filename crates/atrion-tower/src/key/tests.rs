@@ -101,6 +101,22 @@ fn a_full_engine_is_not_remembered_as_such() {
 }
 
 #[test]
+fn the_only_route_is_kept_once_there_is_room_for_it() {
+    let counters = Counters::default();
+    let only = |table: &Arc<Table>, name: &str| {
+        let name = Name::new(Verb::None, name);
+        table.with_only_route(&name, &counters, |route, _| route.name().to_owned())
+    };
+    let (none, _) = table(0);
+    assert_eq!(only(&none, "db"), format!("p {UNMATCHED_ROUTE}"));
+    let (table, atrion) = table(1);
+    assert_eq!(only(&table, &"x".repeat(600)), format!("p {UNMATCHED_ROUTE}"));
+    assert_eq!(only(&table, "db"), "p db", "the unmatched route was not kept");
+    assert_eq!(only(&table, "db"), "p db");
+    assert_eq!((table.len(), atrion.stats().routes), (1, 2));
+}
+
+#[test]
 fn an_unproven_method_gets_its_route_when_it_is_accepted() {
     let (table, _) = table(10);
     let counters = Counters::default();
