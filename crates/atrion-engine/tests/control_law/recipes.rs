@@ -58,6 +58,8 @@ fn r03_cold_start_inside_an_overload() {
     assert!(goodput >= 93.0, "{goodput:.1} %");
     let r0 = mean(&reports, of_truth);
     let law = mean(&spec(&scenario, &[1, 2, 3, 4, 5, 6]), of_truth);
+    // The recipe asks for 30 %; the law as written reaches 50 %, and so must the engine nearly.
+    assert!((0.7..2.0).contains(&r0), "R0 is {r0:.2} of the truth on average");
     println!("cold start: {goodput:.1} %, R0 {r0:.2} of the truth, law {law:.2}");
 }
 
@@ -157,7 +159,7 @@ fn r05_parallelism_after_an_exhale_is_what_was_measured() {
             exhales += 1;
             assert!(*c <= little * 1.01 + 1.0, "C {c:.1} > X R0 {little:.1}, seed {seed}");
             println!("after an exhale on two cores: C {c:.1}, seed {seed}");
-            assert!(*c <= 10.0, "C {c:.1} on two cores, seed {seed}");
+            assert!(*c <= 6.0, "C {c:.1} on two cores, seed {seed}");
         }
     }
     assert!(exhales >= 3, "only {exhales} exhales were seen");
