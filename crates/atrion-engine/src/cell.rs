@@ -13,12 +13,12 @@ use std::sync::{PoisonError, TryLockError};
 
 use atrion_core::breaker::RouteState;
 use atrion_core::law::{
-    BreakerMode, Element, Gate, Latencies, LawConfig, Sample, Window, ground_after,
+    BreakerMode, Element, Gate, Latencies, LawConfig, Sample, WALL_OHMS, Window, ground_after,
 };
 use atrion_core::math;
 use atrion_core::time::Timestamp;
 
-use crate::counter::{LogSum, Probes, Reading, Traffic};
+use crate::counter::{LogSum, Probes, Reading, TimeSum, Traffic};
 use crate::lanes::{Lanes, SHARED};
 use crate::shed::{Parts, Reason};
 use crate::shim::{AtomicU32, AtomicU64, Mutex};
@@ -56,8 +56,13 @@ const LONGEST_NANOS: u64 = 1 << 40;
 const HOT_PER_SEC: f64 = 50_000.0;
 const HOT_COMPLETIONS: u32 = 1_000;
 
+/// Lanes that may wake up unannounced and are kept a share for.
+const FEWEST_SHARES: u32 = 4;
 /// Scars that moved by less, in ohms, are not news.
 const SCAR_DEAD_BAND: f64 = 1e-4;
+
+/// Voltages above this count as this in the traffic's mean.
+const HIGHEST_GROUND_VOLTS: f64 = 1e3;
 
 const OPEN: u64 = 1;
 const WALL: u64 = 1 << 1;
@@ -131,6 +136,14 @@ pub enum Force {
     Closed,
 }
 
+/// What an arrival met: the gate, its number in flight, and the ground potential.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    gate: Gate,
+    number: u32,
+    ground: f64,
+}
+
 /// A refusal before it is dressed as a [`Shed`](crate::Shed).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
@@ -151,7 +164,6 @@ pub(crate) struct Inner {
     /// Ohms that other nodes' scars add.
     pub(crate) cluster_ohms: f64,
     completed: u32,
-    lost: u32,
     scout_sent_at: Option<u32>,
     pub(crate) shadow: bool,
     pub(crate) force: Option<(Force, Timestamp)>,
@@ -189,7 +201,7 @@ pub(crate) struct Cell {
     traffic: Traffic,
     last_tick: AtomicU64,
     uncontended: LogSum,
-    uncontended_nanos: AtomicU64,
+    uncontended_times: TimeSum,
     contended: LogSum,
     last_done: AtomicU64,
     next_growth: AtomicU64,
@@ -210,6 +222,8 @@ pub(crate) struct Cell {
     /// Marks given to requests admitted before this are void: they belong to an earlier phase.
     marks_since: AtomicU64,
     lost: AtomicU32,
+    /// The lost are among those admitted before this.
+    lost_before: AtomicU64,
     probes: Probes,
     shed: AtomicU32,
     shadow_shed: AtomicU32,
@@ -246,7 +260,6 @@ impl Cell {
             stress_ohms: 0.0,
             cluster_ohms: 0.0,
             completed: 0,
-            lost: 0,
             scout_sent_at: None,
             shadow,
             force: None,
@@ -260,7 +273,7 @@ impl Cell {
             lane_limit: AtomicU32::new(0),
             last_tick: AtomicU64::new(now.as_nanos()),
             uncontended: LogSum::default(),
-            uncontended_nanos: AtomicU64::new(0),
+            uncontended_times: TimeSum::default(),
             contended: LogSum::default(),
             last_done: AtomicU64::new(now.as_nanos()),
             next_growth: AtomicU64::new(0),
@@ -278,6 +291,7 @@ impl Cell {
             marked_done: AtomicU32::new(0),
             marks_since: AtomicU64::new(0),
             lost: AtomicU32::new(0),
+            lost_before: AtomicU64::new(0),
             probes: Probes::default(),
             shed: AtomicU32::new(0),
             shadow_shed: AtomicU32::new(0),
@@ -291,7 +305,8 @@ impl Cell {
     fn publish_first(&mut self, now: Timestamp, law: &LawConfig) {
         // The lock is free: nobody else has seen this cell.
         if let Ok(inner) = self.inner.try_lock() {
-            self.publish(&inner, 0, now, law);
+            self.publish(&inner, 0, law);
+            self.ticked(now, law);
         }
     }
 
@@ -338,6 +353,10 @@ impl Cell {
     fn measure<E: Env>(&self, volts: f64, in_flight: u32, place: u8, env: &E) -> Ticket {
         let now = env.now();
         self.note_ground(volts);
+        if in_flight > upper(self.fast.load(Relaxed)) {
+            // The lanes together hold more than the free zone: from now on everybody looks.
+            self.lane_limit.store(0, Relaxed);
+        }
         if self.is_due(now) {
             self.tick(now, env);
         }
@@ -350,12 +369,16 @@ impl Cell {
         if self.is_due(now) {
             self.tick(now, env);
         }
+        // No voltage overcomes a wall, and none may poison the mean.
+        let volts = math::min(volts, WALL_OHMS);
         self.note_ground(volts);
         let control = self.control.load(Relaxed);
         let verdict = if control & FORCED_CLOSED != 0 {
-            Ok(self.enter(now, Kind::Plain))
+            // Underneath, an open breaker goes on looking.
+            let probe = (control & OPEN != 0).then(|| self.arrive_open(volts, now, env));
+            Ok(probe.and_then(Result::ok).unwrap_or_else(|| self.enter(now, Kind::Plain)))
         } else if control & FORCED_OPEN != 0 {
-            Err(self.refusal(Reason::ForcedOpen, volts, now, env))
+            Err(self.refuse(Reason::ForcedOpen, volts, now, env))
         } else if control & OPEN != 0 {
             self.arrive_open(volts, now, env)
         } else {
@@ -391,7 +414,7 @@ impl Cell {
     ) -> Result<Ticket, Refusal> {
         let gate = self.gate(control);
         let ground = self.ground();
-        let number = self.present(self.traffic.read()).saturating_add(1);
+        let mut number = self.present(self.traffic.read()).saturating_add(1);
         let current = gate.current(number);
         if current > 0.0 && control & (WALL | CONGESTED) == 0 {
             self.try_grow(current, now, env);
@@ -401,19 +424,22 @@ impl Cell {
             if ticket.in_flight() <= number || volts > gate.resistance(ticket.in_flight(), ground) {
                 return Ok(ticket);
             }
+            // Others entered in between: this is what it really met.
+            number = ticket.in_flight();
             self.traffic.leave(ticket.place());
             if ticket.kind() == Kind::Marked {
                 self.marks.fetch_add(1, Relaxed);
             }
         }
-        if volts <= gate.floor_ohms {
-            return Err(self.refusal(Reason::Scarred, volts, now, env));
+        let met = Met { gate, number, ground };
+        if volts <= met.gate.floor_ohms {
+            return Err(self.refusal(Reason::Scarred, &met, volts, now, env));
         }
         self.refused.store(1, Relaxed);
-        if self.try_scout(now, env) {
+        if self.try_scout(now) {
             return Ok(self.enter(now, Kind::Scout));
         }
-        Err(self.refusal(Reason::Saturated, volts, now, env))
+        Err(self.refusal(Reason::Saturated, &met, volts, now, env))
     }
 
     fn arrive_open<E: Env>(&self, volts: f64, now: Timestamp, env: &E) -> Result<Ticket, Refusal> {
@@ -422,12 +448,17 @@ impl Cell {
         {
             // Results of earlier probes may still wait to be counted.
             self.tick_locked(&mut inner, now, env);
-            if env.with_law(|law| inner.element.breaker_mut().try_probe(now, law)) {
-                drop(inner);
+            let probe = env.with_law(|law| inner.element.breaker_mut().try_probe(now, law));
+            let closed = inner.element.breaker().mode() == BreakerMode::Closed;
+            drop(inner);
+            if probe {
                 return Ok(self.enter(now, Kind::Probe));
             }
+            if closed {
+                return self.arrive(self.control.load(Relaxed), volts, now, env);
+            }
         }
-        Err(self.refusal(Reason::BreakerOpen, volts, now, env))
+        Err(self.refuse(Reason::BreakerOpen, volts, now, env))
     }
 
     fn take_mark(&self, gate: &Gate) -> Kind {
@@ -455,7 +486,7 @@ impl Cell {
     /// Requests are in flight, none has come back for long, and everybody is refused because of
     /// them: they may be leaked permits. One more may look, so that no leak closes a route for
     /// ever.
-    fn try_scout<E: Env>(&self, now: Timestamp, env: &E) -> bool {
+    fn try_scout(&self, now: Timestamp) -> bool {
         const SHORTEST_STALL_SECS: f64 = 1.0;
         let last_done = Timestamp::from_nanos(self.last_done.load(Relaxed));
         let silence = now.secs_since(last_done);
@@ -468,8 +499,7 @@ impl Cell {
         if silence < inner.element.stalled_after_secs() {
             return false;
         }
-        let _ = env;
-        inner.scout_sent_at = Some(self.traffic.read().completed);
+        inner.scout_sent_at = Some(self.ended());
         // The next scout waits as long again.
         self.last_done.store(now.as_nanos(), Relaxed);
         true
@@ -487,8 +517,12 @@ impl Cell {
         let now = env.now();
         let nanos = now.nanos_since(ticket.start).min(LONGEST_NANOS);
         let control = self.control.load(Relaxed);
+        self.found(ticket);
         self.traffic.complete(ticket.place());
         self.last_done.store(now.as_nanos(), Relaxed);
+        if now < ticket.start {
+            return self.succeed_untimed(ticket, now, env);
+        }
         if ticket.kind() != Kind::Plain || control & (EXACT | OPEN) != 0 {
             return self.succeed_slow(ticket, nanos, now, env);
         }
@@ -502,10 +536,23 @@ impl Cell {
     fn add_latency(&self, uncontended: bool, nanos: u64) {
         if uncontended {
             self.uncontended.add(nanos);
-            self.uncontended_nanos.fetch_add(nanos, Relaxed);
+            self.uncontended_times.add(nanos);
         } else {
             self.contended.add(nanos);
         }
+    }
+
+    /// The clock stepped back while the request was under way: how long it took is not known.
+    #[cold]
+    fn succeed_untimed<E: Env>(&self, ticket: Ticket, now: Timestamp, env: &E) {
+        match ticket.kind() {
+            Kind::Marked => {
+                self.marked_done.fetch_add(1, Relaxed);
+            }
+            Kind::Probe => self.probes.ok(),
+            Kind::Plain | Kind::Scout => {}
+        }
+        self.tick(now, env);
     }
 
     #[cold]
@@ -522,7 +569,7 @@ impl Cell {
             return self.add_latency(true, nanos);
         };
         if ticket.kind() == Kind::Scout {
-            self.scout_returned(&mut inner);
+            self.scout_returned(&mut inner, now);
         }
         let one = Latencies::from_codes(1, u64::from(math::log2_fixed(nanos)), nanos);
         inner.element.sample(&Sample {
@@ -542,11 +589,25 @@ impl Cell {
 
     /// A scout came back. If nothing else did since it was sent, whatever is still in flight is
     /// taken for lost: the service works, so their results are not coming.
-    fn scout_returned(&self, inner: &mut Inner) {
+    fn scout_returned(&self, inner: &mut Inner, now: Timestamp) {
         let reading = self.traffic.read();
-        if inner.scout_sent_at.take() == Some(reading.completed.wrapping_sub(1)) {
-            inner.lost = reading.in_flight;
-            self.lost.store(inner.lost, Relaxed);
+        // The scout itself is one of those that ended.
+        if inner.scout_sent_at.take() == Some(self.ended().wrapping_sub(1)) {
+            self.lost_before.store(now.as_nanos(), Relaxed);
+            self.lost.store(reading.in_flight, Relaxed);
+        }
+    }
+
+    /// How many requests ended, one way or another, modulo 2^32.
+    fn ended(&self) -> u32 {
+        self.traffic.read().completed.wrapping_add(self.cancelled.load(Relaxed))
+    }
+
+    /// A request that was taken for lost came back after all.
+    #[inline]
+    fn found(&self, ticket: Ticket) {
+        if self.lost.load(Relaxed) > 0 && ticket.start.as_nanos() < self.lost_before.load(Relaxed) {
+            let _ = self.lost.fetch_update(Relaxed, Relaxed, |lost| lost.checked_sub(1));
         }
     }
 
@@ -554,6 +615,7 @@ impl Cell {
     #[cold]
     pub(crate) fn fail<E: Env>(&self, ticket: Ticket, env: &E) {
         let now = env.now();
+        self.found(ticket);
         if self.is_marked(ticket) {
             self.marked_done.fetch_add(1, Relaxed);
         }
@@ -575,8 +637,12 @@ impl Cell {
     }
 
     /// The request was given up; nothing is learned from it.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
+    #[cold]
+    pub(crate) fn cancel<E: Env>(&self, ticket: Ticket, env: &E) {
+        self.found(ticket);
         self.traffic.leave(ticket.place());
+        // Somebody let go: the route is not at a standstill.
+        self.last_done.store(env.now().as_nanos(), Relaxed);
         self.cancelled.fetch_add(1, Relaxed);
         match ticket.kind() {
             Kind::Marked if self.is_marked(ticket) => {
@@ -590,7 +656,7 @@ impl Cell {
     // ---- tick ---------------------------------------------------------------------------
 
     #[inline]
-    fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         // Zero or "negative" distances wrap to huge ones, as do deadlines from before a step back.
         let ahead = self.next_tick.load(Relaxed).wrapping_sub(now.as_nanos());
         ahead.wrapping_sub(1) >= FARTHEST_TICK_NANOS
@@ -637,10 +703,8 @@ impl Cell {
         let scar_before = inner.element.breaker().scar();
         let probes = self.probes.take();
         let errors = self.errors.swap(0, Relaxed);
-        inner.lost = inner.lost.min(reading.in_flight);
-        self.lost.store(inner.lost, Relaxed);
+        self.lost.fetch_min(reading.in_flight, Relaxed);
         let exact = self.control.load(Relaxed) & EXACT != 0;
-        let nanos = self.uncontended_nanos.swap(0, Relaxed);
         let window = Window {
             in_flight: self.present(reading),
             successes: completed
@@ -648,8 +712,8 @@ impl Cell {
                 .saturating_sub(probes.ok)
                 .saturating_sub(probes.failed),
             errors,
-            uncontended: self.uncontended.take_latencies(nanos),
-            contended: self.contended.take_latencies(0),
+            uncontended: self.uncontended.take_latencies(Some(&self.uncontended_times)),
+            contended: self.contended.take_latencies(None),
             marked_done: self.marked_done.swap(0, Relaxed),
             probes_ok: probes.ok,
             probes_failed: probes.failed,
@@ -674,7 +738,8 @@ impl Cell {
             if inner.force.is_some_and(|(_, until)| now >= until) {
                 inner.force = None;
             }
-            self.publish(inner, sampling, now, law);
+            self.publish(inner, sampling, law);
+            self.ticked(now, law);
             if !refused {
                 self.open_lanes(inner, law);
             }
@@ -697,7 +762,7 @@ impl Cell {
     }
 
     /// Publishes the whole state.
-    pub(crate) fn publish(&self, inner: &Inner, sampling: u32, now: Timestamp, law: &LawConfig) {
+    pub(crate) fn publish(&self, inner: &Inner, sampling: u32, law: &LawConfig) {
         self.lane_limit.store(0, Relaxed);
         let gate = self.publish_gate(inner, law);
         let element = &inner.element;
@@ -718,8 +783,13 @@ impl Cell {
             }
         }
         self.control.store(control, Relaxed);
-        store_f32(&self.rate, element.capacity_rate().unwrap_or(0.0));
+        store_f32(&self.rate, element.drain_rate().unwrap_or(0.0));
         self.next_probe.store(element.breaker().next_probe().as_nanos(), Relaxed);
+    }
+
+    /// Notes that the state is up to date as of `now`. Only a tick does that: if a mere change
+    /// of settings did, frequent ones would put off learning for ever.
+    fn ticked(&self, now: Timestamp, law: &LawConfig) {
         self.last_tick.store(now.as_nanos(), Relaxed);
         self.next_tick.store(now.add_secs(law.tick_secs()).as_nanos(), Relaxed);
     }
@@ -730,12 +800,13 @@ impl Cell {
     fn open_lanes(&self, inner: &Inner, law: &LawConfig) {
         let Some(lanes) = self.traffic.lanes() else { return };
         let gate = inner.element.gate(inner.stress_ohms + inner.cluster_ohms, law);
-        let special = gate.wall || gate.open || inner.force.is_some() || inner.lost > 0;
+        let special =
+            gate.wall || gate.open || inner.force.is_some() || self.lost.load(Relaxed) > 0;
         if special || inner.element.is_congested() {
             return;
         }
         let active = lanes.take_active();
-        let share = gate.free_zone / f64::from(active.saturating_add(1));
+        let share = gate.free_zone / f64::from(active.saturating_add(1).max(FEWEST_SHARES));
         // One request per thread is within the queue that the traffic is allowed anyway.
         let least = u32::from(f64::from(active) <= gate.free_zone + gate.queue / 2.0);
         self.lane_limit.store((share as u32).max(least), Relaxed);
@@ -779,32 +850,50 @@ impl Cell {
     /// hundreds of arrivals does not notice.
     #[inline]
     fn note_ground(&self, volts: f64) {
+        // One absurd voltage must not decide the queue of thousands of others.
+        let volts = math::min(volts, HIGHEST_GROUND_VOLTS);
         let ground = self.ground();
         let next = if ground > 0.0 { ground_after(ground, volts) } else { volts };
         store_f32(&self.ground, next);
     }
 
     /// The parts of the resistance that arrival number `n + 1` meets now.
-    fn parts(&self, gate: &Gate) -> Parts {
-        let number = self.present(self.traffic.read()).saturating_add(1);
+    fn met(&self) -> Met {
+        Met {
+            gate: self.gate(self.control.load(Relaxed)),
+            number: self.present(self.traffic.read()).saturating_add(1),
+            ground: self.ground(),
+        }
+    }
+
+    fn parts(&self, met: &Met) -> Parts {
         let (scar, cluster_scar, reported) =
             (load_f32(&self.scar), load_f32(&self.cluster), load_f32(&self.stress));
         Parts {
-            base: math::max(gate.floor_ohms - scar - cluster_scar - reported, 0.0),
-            saturation: gate.saturation_ohms(number, self.ground()),
+            base: math::max(met.gate.floor_ohms - scar - cluster_scar - reported, 0.0),
+            saturation: met.gate.saturation_ohms(met.number, met.ground),
             scar,
             cluster_scar,
             reported,
         }
     }
 
-    fn refusal<E: Env>(&self, reason: Reason, volts: f64, now: Timestamp, env: &E) -> Refusal {
-        let gate = self.gate(self.control.load(Relaxed));
-        let parts = self.parts(&gate);
+    fn refuse<E: Env>(&self, reason: Reason, volts: f64, now: Timestamp, env: &E) -> Refusal {
+        self.refusal(reason, &self.met(), volts, now, env)
+    }
+
+    fn refusal<E: Env>(
+        &self,
+        reason: Reason,
+        met: &Met,
+        volts: f64,
+        now: Timestamp,
+        env: &E,
+    ) -> Refusal {
+        let parts = self.parts(met);
         let wait_secs = match reason {
             Reason::Saturated => {
-                let number = self.present(self.traffic.read()).saturating_add(1);
-                let excess = f64::from(number) - gate.limit(volts, self.ground());
+                let excess = f64::from(met.number) - met.gate.limit(volts, met.ground);
                 let rate = load_f32(&self.rate);
                 if rate > 0.0 { math::max(excess, 1.0) / rate } else { 0.1 }
             }
@@ -834,9 +923,10 @@ impl Cell {
     /// What [`admit`](Self::admit) would say now, changing nothing.
     pub(crate) fn peek<E: Env>(&self, volts: f64, env: &E) -> (Parts, Option<Refusal>) {
         let now = env.now();
+        let volts = math::min(volts, WALL_OHMS);
         let control = self.control.load(Relaxed);
-        let gate = self.gate(control);
-        let parts = self.parts(&gate);
+        let met = self.met();
+        let parts = self.parts(&met);
         let reason = if control & FORCED_CLOSED != 0 {
             None
         } else if control & FORCED_OPEN != 0 {
@@ -845,17 +935,17 @@ impl Cell {
             Some(Reason::BreakerOpen)
         } else if volts > parts.total() {
             None
-        } else if volts <= gate.floor_ohms {
+        } else if volts <= met.gate.floor_ohms {
             Some(Reason::Scarred)
         } else {
             Some(Reason::Saturated)
         };
-        (parts, reason.map(|reason| self.refusal(reason, volts, now, env)))
+        (parts, reason.map(|reason| self.refusal(reason, &met, volts, now, env)))
     }
 
     /// R for the next arrival, from the published state alone.
     pub(crate) fn resistance(&self) -> f64 {
-        self.parts(&self.gate(self.control.load(Relaxed))).total()
+        self.parts(&self.met()).total()
     }
 
     /// Whether [`admit`](Self::admit) would admit now, from the published state alone: no clock,
@@ -877,13 +967,12 @@ impl Cell {
         if control & (FORCED_CLOSED | SHADOW) != 0 {
             return true;
         }
-        let gate = self.gate(control);
-        control & (FORCED_OPEN | OPEN) == 0 && volts > self.parts(&gate).total()
+        control & (FORCED_OPEN | OPEN) == 0 && math::min(volts, WALL_OHMS) > self.resistance()
     }
 
     /// What this node has seen: the parts of the resistance, the scar, and the evidence.
     pub(crate) fn observation(&self, law: &LawConfig) -> (Parts, f64, f64) {
-        let parts = self.parts(&self.gate(self.control.load(Relaxed)));
+        let parts = self.parts(&self.met());
         let inner = self.inner();
         let breaker = inner.element.breaker();
         (parts, breaker.scar(), breaker.evidence(law))
@@ -916,7 +1005,26 @@ impl Cell {
         inner.scout_sent_at = None;
         self.marks.store(Element::FIRST_MARKS, Relaxed);
         self.marks_since.store(now.as_nanos(), Relaxed);
-        self.publish(&inner, 0, now, law);
+        self.publish(&inner, 0, law);
+    }
+
+    /// Whether an open route waits for somebody to look.
+    pub(crate) fn wants_probe(&self, now: Timestamp) -> bool {
+        self.is_open()
+            && now.as_nanos() >= self.next_probe.load(Relaxed)
+            && self.try_inner().is_some_and(|inner| inner.element.breaker().probe_due(now))
+    }
+
+    /// Whether forgetting the route loses nothing but what it learned: no override, no shadowing
+    /// other than `shadow`, nobody inside, and a breaker whose scar has healed by itself since.
+    /// What has leaked or stayed open for an hour counts as gone.
+    pub(crate) fn is_forgettable(&self, shadow: bool, idle_secs: f64) -> bool {
+        const AS_GOOD_AS_GONE_SECS: f64 = 3600.0;
+        let Some(inner) = self.try_inner() else { return false };
+        let busy = self.traffic.read().in_flight > 0 || self.is_open();
+        inner.force.is_none()
+            && inner.shadow == shadow
+            && (!busy || idle_secs >= AS_GOOD_AS_GONE_SECS)
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -58,9 +58,8 @@ impl Instance {
         let config = self.hub.config.load();
         let now = self.hub.now();
         let limit = config.route_limit();
-        let insertion = self.registry.insert(name, limit, config.route_idle_secs(), now, |name| {
-            new_state(&self.hub, name, &config)
-        });
+        let insertion =
+            self.registry.insert(name, &config, now, |name| new_state(&self.hub, name, &config));
         match insertion {
             Insertion::Added { route, evicted } => {
                 if let Some(name) = evicted {
@@ -250,6 +249,7 @@ fn new_state(hub: &Arc<Hub>, name: &str, config: &Config) -> RouteState {
         hub: Arc::clone(hub),
         created: now,
         referenced: AtomicBool::new(true),
+        evicted: AtomicBool::new(false),
         marked: AtomicBool::new(false),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atrion_core::time::Timestamp;
 use papaya::HashSet;
 
+use crate::config::Config;
 use crate::route::{Route, RouteState};
 
 /// How many routes one new name looks at, at most, for one that may go.
@@ -82,7 +83,10 @@ impl Registry {
         if !state.referenced.load(Relaxed) {
             state.referenced.store(true, Relaxed);
         }
-        Some(found.0.clone())
+        let route = found.0.clone();
+        // Cloned first, looked at second; the other side marks first and counts second. One of
+        // the two notices, so nobody is left with a handle on a route that was forgotten.
+        (!route.0.evicted.load(SeqCst)).then_some(route)
     }
 
     /// Makes a route, unless somebody else just did. Serialised: new names are rare, and the
@@ -90,8 +94,7 @@ impl Registry {
     pub(crate) fn insert(
         &self,
         name: &str,
-        limit: usize,
-        idle_secs: f64,
+        config: &Config,
         now: Timestamp,
         make: impl FnOnce(&str) -> RouteState,
     ) -> Insertion {
@@ -100,8 +103,8 @@ impl Registry {
             return Insertion::Added { route, evicted: None };
         }
         let mut evicted = None;
-        if ring.routes.len() >= limit {
-            evicted = self.evict_one(&mut ring, idle_secs, now);
+        if ring.routes.len() >= config.route_limit() {
+            evicted = self.evict_one(&mut ring, config, now);
             if evicted.is_none() {
                 self.overflowed.fetch_add(1, Relaxed);
                 return Insertion::Full;
@@ -116,13 +119,13 @@ impl Registry {
 
     /// Second chance: the hand spares, once, what was looked up since it last passed, and takes
     /// the first route that nobody holds, uses or needs to remember.
-    fn evict_one(&self, ring: &mut Ring, idle_secs: f64, now: Timestamp) -> Option<Arc<str>> {
+    fn evict_one(&self, ring: &mut Ring, config: &Config, now: Timestamp) -> Option<Arc<str>> {
         for _ in 0..EVICTION_LOOKS.min(ring.routes.len()) {
             if ring.hand >= ring.routes.len() {
                 ring.hand = 0;
             }
             let candidate = ring.routes.get(ring.hand)?;
-            if candidate.0.referenced.swap(false, Relaxed) || !candidate.may_go(idle_secs, now) {
+            if candidate.0.referenced.swap(false, Relaxed) || !candidate.may_go(config, now) {
                 ring.hand += 1;
                 continue;
             }
@@ -155,11 +158,21 @@ impl Registry {
 }
 
 impl Route {
-    fn may_go(&self, idle_secs: f64, now: Timestamp) -> bool {
-        let last_used = self.0.cell.last_tick().max(self.0.created);
-        Arc::strong_count(&self.0) == OWN_REFERENCES
-            && self.0.cell.counts().in_flight == 0
-            && !self.0.cell.is_open()
-            && now.secs_since(last_used) >= idle_secs
+    fn may_go(&self, config: &Config, now: Timestamp) -> bool {
+        let state = &self.0;
+        let idle = now.secs_since(state.cell.last_tick().max(state.created));
+        if Arc::strong_count(state) != OWN_REFERENCES
+            || idle < config.route_idle_secs()
+            || !state.cell.is_forgettable(config.shadow(), idle)
+        {
+            return false;
+        }
+        state.evicted.store(true, SeqCst);
+        fence(SeqCst);
+        let alone = Arc::strong_count(state) == OWN_REFERENCES;
+        if !alone {
+            state.evicted.store(false, SeqCst);
+        }
+        alone
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct RouteState {
     pub(crate) created: Timestamp,
     /// Looked up since the eviction hand last passed.
     pub(crate) referenced: AtomicBool,
+    /// Being forgotten: whoever finds it now looks again.
+    pub(crate) evicted: AtomicBool,
     /// Noted as changed for the next pulse.
     pub(crate) marked: AtomicBool,
 }
@@ -187,7 +189,7 @@ impl Route {
         match outcome {
             Outcome::Success => self.0.cell.succeed(ticket, self),
             Outcome::Failure => self.0.cell.fail(ticket, self),
-            Outcome::Cancelled => self.0.cell.cancel(ticket),
+            Outcome::Cancelled => self.0.cell.cancel(ticket, self),
         }
     }
 
@@ -195,6 +197,7 @@ impl Route {
     /// May wait for the length of a tick; not meant for the request path.
     pub fn explain(&self, v: impl Into<Volts>) -> Explanation {
         let voltage = v.into();
+        self.tick();
         let (parts, refusal) = self.0.cell.peek(voltage.get(), self);
         let config = self.0.hub.config.load();
         let now = self.0.hub.now();
@@ -221,7 +224,9 @@ impl Route {
     ///
     /// What is reported also weighs on [`admit`](Self::admit), for as long as it is fresh. By
     /// default only reported saturation and errors act (see
-    /// [`PhysicsConfig`](atrion_core::config::PhysicsConfig)). May wait for the length of a tick.
+    /// [`PhysicsConfig`](atrion_core::config::PhysicsConfig)). A circuit that reports opened lets
+    /// nothing through, no probes either, until later reports or time close it: report what a
+    /// health check shows, or use permits, which probe. May wait for the length of a tick.
     pub fn update_physics(&self, sample: &Telemetry) -> Decision {
         let config = self.0.hub.config.load();
         let decision = self.change(|inner, now, _| {
@@ -281,8 +286,21 @@ impl Route {
         let config = self.0.hub.config.load();
         let mut inner = self.0.cell.inner();
         let out = f(&mut inner, now, config.law());
-        self.0.cell.publish(&inner, 0, now, config.law());
+        self.0.cell.publish(&inner, 0, config.law());
         out
+    }
+
+    /// Brings the state up to date if that is due.
+    pub(crate) fn tick_if_due(&self) {
+        let now = self.0.hub.now();
+        if self.0.cell.is_due(now) {
+            self.0.cell.tick(now, self);
+        }
+    }
+
+    /// Whether the breaker is open and its next probe is due.
+    pub(crate) fn wants_probe(&self) -> bool {
+        self.0.cell.wants_probe(self.0.hub.now())
     }
 
     /// Brings the state up to date without traffic: decay, expiry of overrides.

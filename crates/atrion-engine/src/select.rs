@@ -14,6 +14,14 @@ pub(crate) fn select(
     beta_per_ohm: f64,
     draw: f64,
 ) -> Result<Option<&Route>, OutOfRange> {
+    // An open route heals by being looked at, and nobody looks at what is never chosen: when its
+    // probe is due it is chosen. `admit` sees to it that only one request goes that way.
+    for route in routes {
+        route.tick_if_due();
+        if route.wants_probe() {
+            return Ok(Some(route));
+        }
+    }
     let candidates: Vec<Candidate> = routes
         .iter()
         .map(|route| Candidate { resistance: route.resistance(), open: !route.would_flow(volts) })

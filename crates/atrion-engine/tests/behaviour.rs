@@ -207,6 +207,10 @@ fn choice_prefers_the_untroubled_and_avoids_the_open() {
         clock.advance(ms(100));
         routes[1].update_physics(&stressed);
     }
+    // The open one is looked at when its probe is due, and left alone while the probe is out.
+    let chosen = atrion.select_route(&routes, Priority::High, 0.2).expect("valid beta");
+    assert_eq!(chosen, Some(&routes[0]));
+    let probe = routes[0].admit(Priority::High).expect("the probe");
     let mut chosen = [0u32; 3];
     for _ in 0..1000 {
         let route = atrion.select_route(&routes, Priority::High, 0.2).expect("valid beta");
@@ -216,6 +220,17 @@ fn choice_prefers_the_untroubled_and_avoids_the_open() {
     assert_eq!(chosen[0], 0, "open");
     assert!(chosen[2] > chosen[1] * 2 && chosen[1] > 0, "{chosen:?}");
     assert!(atrion.select_route(&routes[..1], Priority::High, 0.2).expect("valid").is_none());
+    probe.success();
+    let mut asked = 0;
+    while routes[0].is_open() {
+        clock.advance(ms(10));
+        let route = atrion.select_route(&routes, Priority::High, 0.2).expect("valid");
+        if let Some(Ok(permit)) = route.map(|route| route.admit(Priority::High)) {
+            permit.success();
+        }
+        asked += 1;
+        assert!(asked < 200, "a healed route comes back through choice alone");
+    }
     assert!(atrion.select_route(&routes, Priority::High, f64::NAN).is_err());
 }
 
@@ -245,4 +260,105 @@ fn raw_volts_rank_between_the_named_tiers() {
     let (_held, _) = fill(&route, Priority::Normal);
     let limit = |volts: f64| route.would_flow(Volts::try_new(volts).expect("valid"));
     assert!(!limit(10.0) && !limit(20.0) && limit(200.0));
+}
+
+#[test]
+fn frequent_reports_do_not_put_off_learning_or_expiry() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    route.force(Force::Closed, ms(500));
+    let calm = Telemetry::builder().saturation(0.1).build().expect("valid");
+    let mut failures = 0;
+    while !route.is_open() {
+        clock.advance(ms(10));
+        atrion.update_physics("r", &calm).expect("a good name");
+        if let Ok(permit) = route.admit(Priority::Normal) {
+            permit.failure();
+        }
+        failures += 1;
+        assert!(failures < 100, "reports every 10 ms must not hide the failures");
+    }
+    for _ in 0..60 {
+        clock.advance(ms(10));
+        atrion.update_physics("r", &calm).expect("a good name");
+    }
+    assert_eq!(route.explain(Priority::Normal).reason(), Some(Reason::BreakerOpen));
+}
+
+#[test]
+fn a_start_among_endless_streams_still_ends() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    let streams: Vec<_> = (0..5).map(|_| route.admit(Priority::Normal).expect("first")).collect();
+    serve(&route, &clock, 300);
+    let learned = route.explain(Priority::Normal);
+    assert!(learned.parallelism.is_some(), "{learned:?}");
+    drop(streams);
+}
+
+#[test]
+fn what_was_taken_for_lost_is_counted_again_when_it_returns() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    serve(&route, &clock, 300);
+    let (stuck, _) = fill(&route, Priority::Normal);
+    let scout = loop {
+        clock.advance(ms(10));
+        if let Ok(permit) = route.admit_owned(Priority::Normal) {
+            break permit;
+        }
+    };
+    clock.advance(ms(10));
+    scout.success();
+    let (fresh, _) = fill(&route, Priority::Normal);
+    assert!(!fresh.is_empty());
+    for permit in stuck {
+        permit.success();
+    }
+    let (more, _) = fill(&route, Priority::Normal);
+    assert!(more.len() <= 2, "the returned ones made no room: {} more", more.len());
+}
+
+#[test]
+fn an_override_outlives_name_pressure_and_forced_routes_heal_underneath() {
+    let clock = ManualClock::new();
+    let config = Config::builder().route_limit(2).route_idle_secs(1.0).build().expect("valid");
+    let atrion = Atrion::builder().clock(clock.clone()).config(config).build().expect("valid");
+    atrion.route("forced").force(Force::Open, Duration::from_secs(3600));
+    for i in 0..10 {
+        clock.advance(Duration::from_secs(2));
+        atrion.route(&format!("other/{i}"));
+    }
+    assert!(atrion.route("forced").admit(Priority::Critical).is_err());
+
+    let route = atrion.route("other/9");
+    wound(&route, &clock);
+    route.force(Force::Closed, Duration::from_secs(30));
+    for _ in 0..300 {
+        clock.advance(ms(10));
+        route.admit(Priority::Normal).expect("forced closed").success();
+    }
+    assert!(!route.is_open(), "the breaker probed its way back meanwhile");
+}
+
+#[test]
+fn absurd_voltages_neither_pass_walls_nor_spoil_the_queue_of_others() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    let huge = Volts::try_new(1e300).expect("finite");
+    serve(&route, &clock, 300);
+    let (mut held, _) = fill(&route, Priority::Normal);
+    let normal = held.len();
+    held.clear();
+    for _ in 0..20 {
+        if let Ok(permit) = route.admit(huge) {
+            permit.cancel();
+        }
+    }
+    assert!(route.resistance().get().is_finite());
+    let (held, _) = fill(&route, Priority::Normal);
+    assert!(held.len() + 3 >= normal, "{} instead of {normal}", held.len());
+    wound(&route, &clock);
+    assert!(route.admit(huge).is_err());
 }

@@ -144,7 +144,13 @@ impl Breaker {
             self.error_rate += weight * (rate - self.error_rate);
         }
         self.scar_over(dt_secs, config);
-        if self.is_wounded(config) && self.scar >= config.open_ohms() {
+        // A wounded route that nobody gets through any more would never learn that the cause is
+        // gone: on a quiet route scars heal between two requests and may never reach the
+        // threshold, yet refuse. Opening it is what lets it look.
+        let starved = endings.completed == 0
+            && dt_secs > LONGEST_TRAUMA_SECS
+            && self.scar >= config.close_ohms();
+        if self.is_wounded(config) && (self.scar >= config.open_ohms() || starved) {
             self.open(now, draw, config);
             return Some(BreakerMode::Open);
         }
@@ -161,8 +167,11 @@ impl Breaker {
     ) -> Option<BreakerMode> {
         // Ordinary completions belong to requests sent before the trip: they are old news.
         self.scar *= math::decay(config.healing_per_sec(), dt_secs);
-        for _ in 0..endings.probes_cancelled.min(u32::from(u8::MAX)) {
-            self.outstanding = self.outstanding.saturating_sub(1);
+        if endings.probes_cancelled > 0 {
+            let places = endings.probes_cancelled.min(u32::from(u8::MAX)) as u8;
+            self.outstanding = self.outstanding.saturating_sub(places);
+            // It says nothing, but it was a look: the next one waits as long again.
+            self.next_probe = self.next_probe.max(now.add_secs(self.wait_secs));
         }
         for _ in 0..endings.probes_ok.min(u32::from(u8::MAX)) {
             self.probe_succeeded(now, config);
@@ -270,17 +279,15 @@ impl Breaker {
         *self = Self::new(config);
     }
 
-    /// Adopts a scar remembered from before, at `now`. A scar deep enough to open does open, and
-    /// the first probe is due at once: what the past says is to be looked at, not obeyed.
+    /// Adopts a scar remembered from before, at `now`. Unless it is as good as healed the route
+    /// opens with its first probe due at once: what the past says is to be looked at, not obeyed.
     pub fn restore_scar(&mut self, ohms: f64, now: Timestamp, config: &LawConfig) {
-        if ohms <= self.scar || self.mode == BreakerMode::Open {
+        if ohms < config.close_ohms() || self.mode == BreakerMode::Open {
             return;
         }
+        self.open(now, 0.5, config);
         self.scar = math::min(ohms, config.scar_max_ohms());
-        if self.scar >= config.open_ohms() {
-            self.open(now, 0.5, config);
-            self.next_probe = now;
-        }
+        self.next_probe = now;
     }
 }
 
@@ -334,6 +341,39 @@ mod tests {
         let opened = (1..60)
             .find(|s| b.tick(&failing(1), 1.0, Timestamp::from_secs(*s), 0.5, &config).is_some());
         assert!(opened.is_some_and(|s| s <= 20), "{opened:?}");
+    }
+
+    #[test]
+    fn a_quiet_route_is_not_locked_out_by_a_scar_below_the_threshold() {
+        let config = LawConfig::default();
+        let mut b = Breaker::new(&config);
+        let mut now = Timestamp::ZERO;
+        let mut opened = false;
+        // One request every 20 s at 20 V: it fails, or it is refused for the scar.
+        for _ in 0..100 {
+            now = now.add_secs(20.0);
+            let refused = b.tick(&Endings::default(), 20.0, now, 0.5, &config).is_some();
+            opened |= refused;
+            if opened {
+                break;
+            }
+            if b.scar() < 20.0 {
+                b.tick(&failing(1), 0.0, now, 0.5, &config);
+            }
+        }
+        assert!(opened, "scar {}", b.scar());
+        assert!(b.probe_due(now.add_secs(20.0)));
+    }
+
+    #[test]
+    fn a_cancelled_probe_waits_before_the_next() {
+        let config = LawConfig::default();
+        let (mut b, tick) = tripped(&config);
+        let later = at(tick).add_secs(1.0);
+        assert!(b.try_probe(later, &config));
+        let cancelled = Endings { probes_cancelled: 1, ..Endings::default() };
+        b.tick(&cancelled, DT, later, 0.5, &config);
+        assert!(!b.probe_due(later) && b.probe_due(later.add_secs(0.5)));
     }
 
     #[test]

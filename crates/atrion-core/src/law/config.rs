@@ -153,6 +153,17 @@ impl LawConfigBuilder {
                 });
             }
         }
+        // Otherwise scars settle below the threshold: they refuse for ever and nobody looks.
+        let settles_at = c.trauma_ohms_per_sec / c.healing_per_sec;
+        if c.trauma_ohms_per_sec > 0.0 && settles_at <= c.open_ohms {
+            return Err(ConfigError::Conflict {
+                field: "law.open_ohms",
+                value: c.open_ohms,
+                relation: "below",
+                other: "law.trauma_ohms_per_sec / law.healing_per_sec",
+                other_value: settles_at,
+            });
+        }
         Ok(c)
     }
 }
@@ -171,6 +182,7 @@ mod tests {
         let e = LawConfig::builder().close_ohms(200.0).build().unwrap_err();
         assert_eq!(e.to_string(), "law.close_ohms is 200, which must be below law.open_ohms (100)");
         assert!(LawConfig::builder().open_ohms(600.0).build().is_err());
+        assert!(LawConfig::builder().trauma_ohms_per_sec(5.0).build().is_err());
     }
 
     #[cfg(feature = "serde")]

@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 
 /// Learning stops while errors are this frequent: a failing service shows nothing of itself.
 const LEARN_BELOW_ERROR_RATE: f64 = 0.3;
-/// Nothing came back for this many service times, within these bounds in seconds: stalled.
+/// Nothing came back for this many service times, within these bounds in seconds (and never less
+/// than three service times): stalled.
 const STALLED_SERVICE_TIMES: f64 = 20.0;
 const STALLED_SECS: (f64, f64) = (1.0, 60.0);
 
@@ -126,7 +127,7 @@ impl Element {
         match &self.learning {
             Learning::Running(s) => Some(s.service_secs),
             Learning::Startup(s) => s.yardstick_secs(),
-            Learning::Exhale(_) => None,
+            Learning::Exhale(e) => Some(e.service_secs()),
         }
     }
 
@@ -134,6 +135,17 @@ impl Element {
     pub const fn capacity_rate(&self) -> Option<f64> {
         match &self.learning {
             Learning::Running(s) => Some(s.capacity_rate()),
+            _ => None,
+        }
+    }
+
+    /// How fast a queue drains, 1/s: the throughput shown, or what the learned parallelism does if
+    /// little was ever asked of it. `None` before it is known.
+    pub fn drain_rate(&self) -> Option<f64> {
+        match &self.learning {
+            Learning::Running(s) => {
+                Some(math::max(s.capacity_rate(), s.parallelism / s.service_secs))
+            }
             _ => None,
         }
     }
@@ -150,7 +162,8 @@ impl Element {
     /// lost, and one more may look.
     pub fn stalled_after_secs(&self) -> f64 {
         let service = self.service_secs().unwrap_or(0.0);
-        math::clamp(STALLED_SERVICE_TIMES * service, STALLED_SECS.0, STALLED_SECS.1)
+        let longest = math::max(STALLED_SECS.1, 3.0 * service);
+        math::clamp(STALLED_SERVICE_TIMES * service, STALLED_SECS.0, longest)
     }
 
     /// The published form of the state. `stress_ohms` is what reported telemetry adds.
@@ -287,10 +300,7 @@ impl Element {
     /// cancelled in start-up is replaced, or a flaky service would never get a yardstick.
     fn give_marks(&mut self, config: &LawConfig) -> u32 {
         let wanted = match &self.learning {
-            Learning::Startup(s) => {
-                let lost = self.marked_done.saturating_sub(s.yardstick_count());
-                YARDSTICK_REQUESTS.saturating_add(lost)
-            }
+            Learning::Startup(s) => s.marks_wanted(self.marked_done),
             Learning::Exhale(_) => config.exhale_samples() as u32,
             Learning::Running(_) => 0,
         };

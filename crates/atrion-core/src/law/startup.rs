@@ -109,8 +109,16 @@ impl Startup {
         self.yardstick.mean()
     }
 
-    pub(super) fn yardstick_count(&self) -> u32 {
-        self.yardstick.count
+    /// Marked requests wanted in all. Some may never return (streams, leaks): after every thirty
+    /// other successes ten more are marked, until the yardstick is known.
+    pub(super) fn marks_wanted(&self, marked_done: u32) -> u32 {
+        let useless = marked_done.saturating_sub(self.yardstick.count);
+        let missing = if self.yardstick.count < YARDSTICK_KNOWN {
+            self.successes / ENOUGH_SUCCESSES * YARDSTICK_REQUESTS
+        } else {
+            0
+        };
+        YARDSTICK_REQUESTS.saturating_add(useless).saturating_add(missing)
     }
 
     pub(super) fn recent_ln(&self) -> f64 {
@@ -150,7 +158,8 @@ impl Startup {
     }
 
     fn is_calm(&self) -> bool {
-        self.yardstick.count < YARDSTICK_KNOWN
+        // Without a yardstick the limit may grow for as long as a start normally takes, no longer.
+        (self.yardstick.count < YARDSTICK_KNOWN && self.successes <= ENOUGH_SUCCESSES)
             || self.yardstick.mean_ln().is_some_and(|ln| self.recent_ln <= ln + CALM_MARGIN)
     }
 
@@ -176,7 +185,11 @@ impl Startup {
     }
 
     pub(super) fn rebase(&mut self, now: Timestamp) {
-        self.first_at = self.first_at.map(|at| at.min(now));
+        // Rates over a time that did not pass would be absurd: count anew.
+        self.first_at = Some(now);
+        self.successes = 0;
+        self.in_flight_secs = 0.0;
+        self.buckets = [Sums::default(); BUCKETS.len()];
     }
 
     fn learned(&self, elapsed: f64) -> Option<Learned> {
@@ -236,6 +249,11 @@ impl Exhale {
 
     pub(super) const fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// The service time as believed before.
+    pub(super) const fn service_secs(&self) -> f64 {
+        self.before.service_secs
     }
 
     /// Another exhale, if this one found the service much faster than was believed: its limit

@@ -105,7 +105,7 @@ fn an_open_route_sends_one_probe_at_a_time() {
             let opened = (0..3)
                 .any(|_| breaker.tick(&Endings::default(), 0.1, now, 0.5, &env.law).is_some());
             assert!(opened);
-            cell.publish(&inner, 0, now, &env.law);
+            cell.publish(&inner, 0, &env.law);
         }
         let millis = 1500;
         let other = {
