@@ -173,7 +173,7 @@ impl Element {
             Learning::Exhale(e) => (f64::from(e.limit()), 1.0, 0.0, true, true, 0),
             Learning::Running(s) => {
                 let (zone, queue) = (s.free_zone(), s.queue(config));
-                (zone, queue, s.transience(), false, false, s.uncontended_limit())
+                (zone, queue, s.passing(), false, false, s.uncontended_limit())
             }
         };
         Gate {

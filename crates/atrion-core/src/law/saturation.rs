@@ -98,6 +98,12 @@ impl Saturation {
         math::clamp((0.9 - self.standing) / 0.3, 0.0, 1.0)
     }
 
+    /// The queue current up to which voltage does not count: h, but nothing while latency says
+    /// that requests wait. A service that slows down under concurrency shows it there first.
+    pub(super) fn passing(&self) -> f64 {
+        if self.congested { 0.0 } else { self.transience() }
+    }
+
     /// Largest in-flight count at admission whose latency still shows the bare service time.
     pub(super) fn uncontended_limit(&self) -> u32 {
         let c = self.parallelism;
