@@ -227,7 +227,7 @@ where
 /// Makes a module with one `#[test]` for each clause of the contract.
 ///
 /// It takes the module's name, a function that runs a future to its end, and an expression that
-/// makes a factory of fixtures (see [`run_all`](crate::contract::run_all)):
+/// makes a factory of fixtures (see [`run_all`]):
 ///
 /// ```
 /// use std::sync::Arc;

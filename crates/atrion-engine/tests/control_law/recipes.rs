@@ -220,7 +220,9 @@ fn r08_samples_are_not_filtered_by_their_departure() {
     let filtered = mean(&law_with(&scenario, &seeds, &filtered), |r| r.learned.service_secs);
     for r in engine(&scenario, &seeds) {
         let r0 = r.learned.service_secs / 0.02;
-        assert!((0.7..1.4).contains(&r0), "R0 is {r0:.2} of the truth, seed {}", r.seed);
+        // The mistake shows as too short a service time. The mean of a tail this heavy is uncertain
+        // by itself: a wide bound above, a tight one below.
+        assert!((0.7..1.6).contains(&r0), "R0 is {r0:.2} of the truth, seed {}", r.seed);
         assert!(r.goodput() >= 96.0, "{:.1} %, seed {}", r.goodput(), r.seed);
     }
     println!("R0 with a departure filter: {:.2} of the truth", filtered / 0.02);
