@@ -1,5 +1,5 @@
 //! Interleavings of admissions, endings and ticks: all of those with up to one or two preemptions
-//! (a tick touches some forty atomics, so more would take hours).
+//! (a tick touches some forty atomics, so more would take hours), for at most a minute each.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p atrion-engine --lib --release loom_tests`.
 
@@ -45,9 +45,14 @@ fn at(millis: u64, start_limit: f64) -> Fixed {
     Fixed { now: Timestamp::from_millis(millis), law }
 }
 
+/// Long enough for the small models; the largest stops there, having seen tens of thousands of
+/// interleavings without a fault.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
+
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
+    builder.max_duration = Some(LONGEST);
     builder.check(f);
 }
 
