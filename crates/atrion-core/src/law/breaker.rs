@@ -99,13 +99,23 @@ impl Breaker {
     }
 
     fn see(&mut self, endings: &Endings, dt_secs: f64) {
-        let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
         let failed = f64::from(endings.failed) + f64::from(endings.probes_failed);
         let ok =
             f64::from(endings.completed) - f64::from(endings.failed) + f64::from(endings.probes_ok);
-        let halves = |count: f64| math::exp(-core::f64::consts::LN_2 * count);
-        self.seen_ok = (self.seen_ok * fade + math::max(ok, 0.0)) * halves(failed);
-        self.seen_failed = (self.seen_failed * fade + failed) * halves(math::max(ok, 0.0));
+        let ok = math::max(ok, 0.0);
+        let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
+        self.seen_ok = self.seen_ok * fade + ok;
+        self.seen_failed = self.seen_failed * fade + failed;
+        // Most ticks see no contradiction, and an exponential is the dearest thing in a tick.
+        let halved = |seen: f64, by: f64| {
+            if seen > 0.0 && by > 0.0 {
+                seen * math::exp(-core::f64::consts::LN_2 * by)
+            } else {
+                seen
+            }
+        };
+        self.seen_ok = halved(self.seen_ok, failed);
+        self.seen_failed = halved(self.seen_failed, ok);
     }
 
     /// When an open route lets the next probe pass.
@@ -138,7 +148,7 @@ impl Breaker {
         draw: f64,
         config: &LawConfig,
     ) -> Option<BreakerMode> {
-        if endings.completed > 0 {
+        if endings.completed > 0 && (endings.failed > 0 || self.error_rate > 0.0) {
             let rate = f64::from(endings.failed) / f64::from(endings.completed);
             let weight = math::ewma_weight(config.error_samples(), f64::from(endings.completed));
             self.error_rate += weight * (rate - self.error_rate);
@@ -193,7 +203,9 @@ impl Breaker {
 
     /// `S' = min(S_max, S·exp(−λ·dt) + σ·dt·[e > e_crit])` (control law, tick).
     fn scar_over(&mut self, dt_secs: f64, config: &LawConfig) {
-        self.scar *= math::decay(config.healing_per_sec(), dt_secs);
+        if self.scar > 0.0 {
+            self.scar *= math::decay(config.healing_per_sec(), dt_secs);
+        }
         if self.is_wounded(config) {
             self.scar += config.trauma_ohms_per_sec() * math::min(dt_secs, LONGEST_TRAUMA_SECS);
         }

@@ -56,8 +56,9 @@ impl Cell {
     pub(super) fn measure<E: Env>(&self, volts: f64, in_flight: u32, place: u8, env: &E) -> Ticket {
         let now = env.now();
         self.note_ground(volts);
-        if in_flight > upper(self.fast.load(Relaxed)) {
-            // The lanes together hold more than the free zone: from now on everybody looks.
+        let gate = self.gate(self.control.load(Relaxed));
+        if f64::from(in_flight) > gate.free_zone + gate.queue / 2.0 {
+            // The lanes together hold more than they were meant to: from now on everybody looks.
             self.lane_limit.store(0, Relaxed);
         }
         if self.is_due(now) {
