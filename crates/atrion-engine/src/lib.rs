@@ -18,7 +18,7 @@
 //!
 //! # What happens where
 //! [`Route::admit`] and the permits touch a few atomics. They never wait, never allocate and do no
-//! I/O; `tests/allocations.rs` and the loom tests hold them to it. Whoever passes a deadline
+//! I/O (a thread's first use of an instance sets up its thread-locals); `tests/allocations.rs` and the loom tests hold them to it. Whoever passes a deadline
 //! computes the next state on its own thread, if nobody else does so at that moment. No
 //! background task is needed for protection.
 //!

@@ -49,7 +49,8 @@ pub struct Parts {
     pub saturation: f64,
     /// Memory of failures, this node's share.
     pub scar: f64,
-    /// Memory of failures, the share that other nodes reported.
+    /// Memory of failures, the share that other nodes reported. Zero as long as nothing that
+    /// shares scars between nodes is in use.
     pub cluster_scar: f64,
     /// Stress from reported telemetry: pressure, momentum and staleness together.
     pub reported: f64,
