@@ -1,0 +1,3 @@
+//! Pods that warn each other: Atrion's scars shared over Redis.
+
+pub mod transport;
