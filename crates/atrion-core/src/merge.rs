@@ -8,7 +8,8 @@
 use thiserror::Error;
 
 use crate::math;
-use crate::units::{Evidence, Ohms, UnitInterval};
+use crate::units::{Evidence, Ohms, PerSecond, UnitInterval};
+use crate::vector::{PhysicsVector, Stance};
 
 /// The age of a register in the life of its node: the higher one wins.
 ///
@@ -112,15 +113,32 @@ pub fn lower_median(voters: &mut [Ohms]) -> Option<Ohms> {
     Some(*median)
 }
 
-/// One node's register, as far as the vote cares.
+/// One node's register of a route: its last word about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
     /// The scar it observed itself.
     pub scar: Ohms,
     /// The evidence for that claim.
     pub evidence: Evidence,
+    /// d, how much it is asked for the route.
+    pub demand: PerSecond,
+    /// What it does about it.
+    pub stance: Stance,
     /// Seconds since it was true, by the reader's clock.
     pub age_secs: f64,
+}
+
+impl Report {
+    /// What a node reports that published `vector`, `age_secs` ago.
+    pub const fn of(vector: &PhysicsVector, age_secs: f64) -> Self {
+        Self {
+            scar: vector.scar_tissue,
+            evidence: vector.evidence,
+            demand: vector.demand,
+            stance: vector.stance,
+            age_secs,
+        }
+    }
 }
 
 /// Who may vote, and what their word is worth after a while.
@@ -181,11 +199,14 @@ pub struct ScratchTooSmall {
 ///
 /// ```
 /// use atrion_core::merge::{Report, VotingRules, cluster_scar};
-/// use atrion_core::units::{Evidence, Ohms};
+/// use atrion_core::units::{Evidence, Ohms, PerSecond};
+/// use atrion_core::vector::Stance;
 ///
 /// let report = |ohms: u32, seen: u32, age_secs| Report {
 ///     scar: Ohms::from(ohms),
 ///     evidence: Evidence::from(seen),
+///     demand: PerSecond::ZERO,
+///     stance: Stance::CALM,
 ///     age_secs,
 /// };
 /// // A heavy liar, two honest nodes, and one that went quiet a minute ago.

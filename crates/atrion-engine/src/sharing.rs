@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Evidence, PerSecond};
-use atrion_core::vector::PhysicsVector;
+use atrion_core::vector::{PhysicsVector, Stance};
 use atrion_state::clock::Clock;
 use atrion_state::provider::RouteVector;
 use atrion_state::pulse::{Collector, PulseEvent, PulseSource};
@@ -126,6 +126,8 @@ impl Route {
             scar_tissue: ohms(scar),
             timestamp: now,
             evidence: Evidence::try_new(evidence).unwrap_or(Evidence::ZERO),
+            demand: PerSecond::ZERO,
+            stance: Stance { open: self.is_open(), ..Stance::CALM },
         }
     }
 

@@ -157,7 +157,7 @@ impl Cell {
         {
             // Results of earlier probes may still wait to be counted.
             self.tick_locked(&mut inner, now, env);
-            let probe = env.with_law(|law| inner.element.breaker_mut().try_probe(now, law));
+            let probe = inner.element.breaker_mut().try_probe(now);
             let closed = inner.element.breaker().mode() == BreakerMode::Closed;
             drop(inner);
             if probe {
