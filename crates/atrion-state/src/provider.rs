@@ -12,7 +12,7 @@ use futures_core::Stream;
 
 pub use crate::error::{Cause, ProviderError};
 pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
-pub use crate::peers::{Node, NodeId, Peers, RouteId};
+pub use crate::peers::{Node, NodeId, Notice, Peers, RouteId};
 use crate::pulse::PulseConfig;
 
 /// A boxed future, so that the port can be used as `dyn StateProvider`.
