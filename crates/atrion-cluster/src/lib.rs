@@ -1,3 +1,4 @@
 //! Pods that warn each other: Atrion's scars shared over Redis.
 
 pub mod transport;
+pub mod wire;
