@@ -1,3 +1,6 @@
 //! Pods that warn each other: Atrion's scars shared over Redis.
 
+pub mod names;
+mod secret;
 pub mod transport;
+pub mod url;
