@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod feature_sets;
 mod golden;
+mod license;
 mod manifest;
 mod no_std;
 mod runner;
@@ -32,6 +33,9 @@ Usage: cargo xtask COMMAND
                    (cargo xtask demo --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demo in short
+  license dev [--days N] [--licensee NAME]
+                   print a development licence key
+  license COMMAND  the vendor's tool; cargo xtask license help lists its commands
   golden DIR       compare the physics with recorded outputs of the published reference model
   ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, test
   help             this text
@@ -44,6 +48,7 @@ enum Command {
     Demo(Vec<OsString>),
     Test,
     Ci(Vec<ci::Lane>),
+    License(Vec<OsString>),
     Golden(PathBuf),
     Help,
 }
@@ -67,6 +72,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     match name.as_str() {
         "setup" => at_most(0).map(|()| Command::Setup),
         "demo" => Ok(Command::Demo(rest)),
+        "license" => Ok(Command::License(rest)),
         "test" => at_most(0).map(|()| Command::Test),
         "ci" => {
             at_most(1)?;
@@ -116,6 +122,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Help | Command::Golden(_) => Ok(true),
         Command::Setup => setup::run(&root).map(|()| true),
         Command::Demo(args) => demo::run(&root, &args),
+        Command::License(args) => license::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
         Command::Ci(lanes) => ci::run(&root, &lanes),
     }?;
@@ -151,6 +158,12 @@ mod tests {
     fn the_demo_gets_its_options_unread() {
         let expected = Command::Demo(vec!["--short".into(), "--json".into(), "a b".into()]);
         assert_eq!(parsed(&["demo", "--short", "--json", "a b"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_licence_tool_gets_its_options_unread() {
+        let expected = Command::License(vec!["dev".into(), "--days=7".into()]);
+        assert_eq!(parsed(&["license", "dev", "--days=7"]), Ok(expected));
     }
 
     #[test]
