@@ -1,0 +1,248 @@
+//! What the cluster asks of a Redis client.
+//!
+//! Two clients implement it, `redis` (default) and `fred`, and both pass the same suite. A
+//! transport carries bytes and decides nothing: when to connect, how long to wait, what to send
+//! again is decided by the link machine, which also puts a deadline around every call. Dropping
+//! the future of a call is always allowed; whether the server did what was asked is then unknown.
+//!
+//! What the clients have in common (which commands are sent, how answers are read, how the server
+//! in charge is found in a Redis Cluster or through sentinels) is written once; a client only
+//! brings connections. Neither client's own handling of clusters, sentinels and reconnection is
+//! used: it would try again and subscribe again behind the machine's back, and what was published
+//! in between would be missing without a sign.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use atrion_state::provider::BoxFuture;
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+pub use tls::{TlsError, TlsOptions};
+
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod client;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod commands;
+#[cfg(feature = "fred")]
+mod fred_rs;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod locate;
+#[cfg(feature = "redis")]
+mod redis_rs;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod reply;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod session;
+mod tls;
+
+#[cfg(feature = "fred")]
+pub use fred_rs::FredTransport;
+#[cfg(feature = "redis")]
+pub use redis_rs::RedisTransport;
+
+/// The longest frame that is delivered, in bytes. Longer ones are dropped and counted; they are
+/// none of ours.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
+
+/// Opens links to one Redis deployment.
+pub trait Transport: Send + Sync + 'static {
+    /// Connects, subscribes to the channel, and returns once the server has confirmed the
+    /// subscription: whatever is published from then on reaches `inbox`, or the loss does.
+    ///
+    /// # Errors
+    /// [`TransportError`]. Nothing is left behind, and `inbox` is told nothing any more.
+    fn open(&self, inbox: Inbox) -> BoxFuture<'_, Result<Box<dyn Session>, TransportError>>;
+}
+
+/// An open link. Dropping it closes its connections.
+///
+/// A session never reconnects by itself: an error that ends the link is reported through the
+/// inbox ([`Inbox::lost`]), by the call that met it, or by both, and the machine opens a new
+/// session, after which it reads everything anew. The link also ends when the server says that it
+/// is not in charge any more: a master that became a replica, a slot that moved to another node.
+///
+/// What the node itself publishes is delivered to its own inbox too: that it comes back shows that
+/// the subscription lives.
+pub trait Session: Send + Sync {
+    /// The server's wall clock, in milliseconds since 1970: nodes date what they store by it, so
+    /// that their own clocks do not matter.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn server_millis(&self) -> BoxFuture<'_, Result<u64, TransportError>>;
+
+    /// Carries out one [`Commit`] in one round trip.
+    ///
+    /// # Errors
+    /// [`TransportError`]. Any part of it may have been done.
+    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<(), TransportError>>;
+
+    /// The nodes that were seen at or after `since_millis` on the server's clock, at most `limit`
+    /// of them, the latest seen first.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn nodes(
+        &self,
+        since_millis: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, TransportError>>;
+
+    /// The stored fields of one node, at most `limit` of them, in no particular order. Empty if
+    /// nothing is stored. Must not block the server for long: large hashes are scanned in steps.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn state<'a>(
+        &'a self,
+        node: &'a [u8],
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Bytes, Bytes)>, TransportError>>;
+
+    /// Registers `member` under `register` at `now_millis` and returns everybody registered there
+    /// who was seen at or after `since_millis`; who was not is removed. Used for the limits of a
+    /// licence.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn register<'a>(
+        &'a self,
+        register: &'a str,
+        member: &'a [u8],
+        now_millis: u64,
+        since_millis: u64,
+    ) -> BoxFuture<'a, Result<Vec<Registered>, TransportError>>;
+}
+
+/// One node's news: published, and stored for those who come later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The node, as it is named in the index and in the key of its stored state.
+    pub node: Bytes,
+    /// Published on the channel unless empty.
+    pub frame: Bytes,
+    /// Fields to set in the node's stored state.
+    pub set: Vec<(Bytes, Bytes)>,
+    /// Fields to remove from it.
+    pub remove: Vec<Bytes>,
+    /// Remove the node's whole stored state first: it starts anew.
+    pub clear: bool,
+    /// Remove the node from the index and delete its state: it leaves. Excludes `set`.
+    pub leave: bool,
+    /// When, on the server's clock, the node is noted as seen.
+    pub seen_millis: u64,
+    /// How long its state outlives it, in milliseconds: time to live of the stored state; index
+    /// entries older than that are removed.
+    pub ttl_millis: u64,
+}
+
+/// Somebody in a register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The member.
+    pub member: Bytes,
+    /// When it was first registered, on the server's clock.
+    pub first_millis: u64,
+    /// When it last was.
+    pub last_millis: u64,
+}
+
+/// Why a call of the transport failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The server cannot be reached, or the connection broke.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    /// The server does not let us in, or not do this: wrong password, unknown user, no permission
+    /// for a command, key or channel.
+    #[error("the server denies access: {0}")]
+    Denied(String),
+    /// The server answered with an error that may pass: out of memory, read-only replica, loading,
+    /// failing over.
+    #[error("the server cannot serve: {0}")]
+    Unavailable(String),
+    /// What answers does not speak the protocol, or not as expected.
+    #[error("the server's answer makes no sense: {0}")]
+    Protocol(String),
+}
+
+impl TransportError {
+    /// Whether trying again can help without a change by the operator.
+    pub const fn is_transient(&self) -> bool {
+        !matches!(self, Self::Denied(_))
+    }
+}
+
+/// What arrives at an [`Inbox`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// Something was published on the channel.
+    Frame(Bytes),
+    /// The link is gone; nothing more arrives.
+    Lost(TransportError),
+}
+
+/// Where a session puts what arrives. Never waits: what does not fit is dropped and counted, and
+/// the machine, which sees the gap, reads everything anew.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    frames: mpsc::Sender<Incoming>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The receiving end of an [`Inbox`].
+#[derive(Debug)]
+pub struct Arrivals {
+    frames: mpsc::Receiver<Incoming>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Inbox {
+    /// An inbox for `capacity` frames, with its receiving end.
+    ///
+    /// # Panics
+    /// If `capacity` is zero.
+    pub fn new(capacity: usize) -> (Self, Arrivals) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        let dropped = Arc::new(AtomicU64::new(0));
+        (
+            Self { frames: sender, dropped: Arc::clone(&dropped) },
+            Arrivals { frames: receiver, dropped },
+        )
+    }
+
+    /// A frame has arrived. One longer than [`MAX_FRAME_BYTES`] is dropped and counted.
+    pub fn frame(&self, frame: Bytes) {
+        if frame.len() > MAX_FRAME_BYTES || self.frames.try_send(Incoming::Frame(frame)).is_err() {
+            self.dropped(1);
+        }
+    }
+
+    /// The client had to drop `count` frames.
+    pub fn dropped(&self, count: u64) {
+        self.dropped.fetch_add(count, Relaxed);
+    }
+
+    /// The link is gone. Waits for room if there is none, because this must not be lost; give the
+    /// call to a task of its own.
+    pub async fn lost(&self, error: TransportError) {
+        // Nobody listens any more: then nobody needs to know.
+        let _ = self.frames.send(Incoming::Lost(error)).await;
+    }
+}
+
+impl Arrivals {
+    /// The next thing to arrive; `None` once every inbox of this end is gone.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        self.frames.recv().await
+    }
+
+    /// How many frames were dropped since this was last asked: they found no room or were too
+    /// long.
+    pub fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Relaxed)
+    }
+}
