@@ -8,13 +8,13 @@ use crate::time::WallTime;
 ///
 /// A machine's clock is corrected now and then, so a step back within the tolerance is no news.
 /// Time as the licence sees it never runs backwards though: a licence that was seen as expired
-/// stays expired in this process, however the clock is turned. A clock that jumps far ahead by
-/// mistake and is put right has the same effect until a renewed licence is set or the process
-/// starts again; commercial features then work in memory meanwhile, and nothing else happens.
+/// stays expired in this process, however the clock is turned. The price: a clock that jumps far
+/// ahead by mistake and is put right has the same effect until the process starts again. Commercial
+/// features work in memory meanwhile, and nothing else happens.
 ///
 /// A pure machine: it reads no clock and stores nothing outside itself. Who keeps
 /// [`ClockGuard::high_water`] somewhere durable and hands it back with
-/// [`ClockGuard::raise`] extends its memory over restarts.
+/// [`ClockGuard::raise`] extends its memory, and that price, over restarts.
 ///
 /// ```
 /// use atrion_license::{ClockGuard, WallTime};

@@ -269,6 +269,6 @@ impl Machine {
 fn same_news(a: &Status, b: &Status) -> bool {
     match (a, b) {
         (Status::Invalid(a), Status::Invalid(b)) => a.code() == b.code(),
-        _ => a.code() == b.code(),
+        (a, b) => a.code() == b.code(),
     }
 }

@@ -73,17 +73,22 @@ impl KeySource {
     /// variable or text longer than any key.
     pub fn read(&self) -> Result<Option<KeyText>, LicenseError> {
         let text = match self {
-            Self::Inline(key) => Some(key.clone()),
+            Self::Inline(key) => Some(fitting(key)?.to_owned()),
             Self::File(path) => Some(read_file(path)?),
             Self::Env(name) => from_env(name, env::var_os(name))?,
         };
-        match text {
-            Some(text) if text.len() > MAX_KEY_BYTES => {
-                Err(LicenseError::TooLong { bytes: text.len() })
-            }
-            text => Ok(text.map(KeyText)),
+        if let Some(text) = &text {
+            fitting(text)?;
         }
+        Ok(text.map(KeyText))
     }
+}
+
+fn fitting(text: &str) -> Result<&str, LicenseError> {
+    if text.len() > MAX_KEY_BYTES {
+        return Err(LicenseError::TooLong { bytes: text.len() });
+    }
+    Ok(text)
 }
 
 fn from_env(name: &str, value: Option<OsString>) -> Result<Option<String>, SourceError> {
