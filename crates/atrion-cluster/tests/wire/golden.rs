@@ -79,9 +79,24 @@ fn the_largest_and_the_smallest_numbers() {
 
 #[test]
 fn ids() {
-    // As in docs/wire-format.md, section "Ids".
     assert_eq!(open().route_id("/pay"), RouteId(0xaa28_2f4c_3260_a62c));
     assert_eq!(open().node_id("pod-7"), NodeId(0x5da2_f5dc_6ec2_e79a));
     assert_eq!(authenticated().route_id("/pay"), RouteId(0x026c_528e_e116_292f));
     assert_eq!(authenticated().node_id("pod-7"), NodeId(0xf737_2792_ac4d_46bf));
+}
+
+#[test]
+fn the_document_shows_the_same() {
+    let document = include_str!("../../../../docs/wire-format.md");
+    let example = document.split("```").find(|block| block.contains("a7 41 54 52")).unwrap();
+    let columns = example.lines().skip(1).filter_map(|line| line.split("    ").next());
+    let digits = columns.collect::<Vec<_>>().join("\n");
+    assert_eq!(bytes(&digits), bytes(include_str!("../../../../testdata/wire/alive.hex")));
+
+    for codec in [open(), authenticated()] {
+        for id in [codec.route_id("/pay").0, codec.node_id("pod-7").0] {
+            let id = format!("`{:016x}`", id.swap_bytes());
+            assert!(document.contains(&id), "{id}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atrion_cluster::wire::{
     CHANGE_BYTES, Change, Codec, Frame, HEADER_BYTES, MAC_BYTES, MAX_CHANGES, MAX_FRAME_BYTES,
-    MAX_NAME_BYTES, MAX_SCAR_OHMS, WireError,
+    MAX_NAME_BYTES, MAX_SCAR_OHMS, NAMES_THAT_FIT, WireError,
 };
 use atrion_core::merge::Stamp;
 use atrion_core::time::Timestamp;
@@ -148,6 +148,20 @@ fn a_changed_route_costs_at_most_32_bytes_in_a_full_frame() {
         assert_eq!(bytes, HEADER_BYTES + 5 + 25 * CHANGE_BYTES + mac);
         assert!(bytes <= 32 * 25, "already with 25 routes");
     }
+}
+
+#[test]
+fn the_fullest_frame_fits() {
+    let codec = authenticated();
+    let mut frame = full(&codec);
+    let most = MAX_CHANGES as u64;
+    frame.changes = (0..most).map(|i| change(RouteId(i))).collect();
+    frame.forgotten = (most..2 * most).map(RouteId).collect();
+    let names = (0..NAMES_THAT_FIT).map(|i| format!("{i:0>MAX_NAME_BYTES$}"));
+    frame.names = names.map(|name| (codec.route_id(&name), name.into())).collect();
+    frame.node_name = Some("x".repeat(MAX_NAME_BYTES).into());
+    let bytes = codec.encode(&frame).unwrap();
+    assert_eq!(codec.decode(&bytes).unwrap(), sorted(frame));
 }
 
 #[test]
