@@ -33,6 +33,15 @@ fn of_sections(sections: &[u8]) -> Result<Frame, WireError> {
     open().decode(&encoded)
 }
 
+/// An item of the section of names.
+fn named(name: &str) -> Vec<u8> {
+    let mut item = (name.len() as u16 + 10).to_le_bytes().to_vec();
+    item.extend_from_slice(&open().route_id(name).0.to_le_bytes());
+    item.extend_from_slice(&(name.len() as u16).to_le_bytes());
+    item.extend_from_slice(name.as_bytes());
+    item
+}
+
 #[test]
 fn foreign_bytes_are_called_foreign() {
     let redis = b"*3\r\n$7\r\nmessage\r\n$11\r\natrion:sync\r\n$5\r\nhello\r\n";
@@ -177,6 +186,9 @@ fn counts_and_sizes_that_lie_are_refused() {
     let small = WireError::BadSize { what: "changed routes", bytes: 28, min: 29, max: 65_535 };
     assert_eq!(patched(SECTION + 1, &[28, 0]), Err(small));
     assert_eq!(patched(SECTION + 1, &[0, 0]).unwrap_err().kind(), "bad_size");
+    let forgotten = of_sections(&[2, 8, 0, 1, 16]);
+    assert_eq!(forgotten.unwrap_err().to_string(), "4097 of forgotten routes, allowed are 4096");
+    assert_eq!(of_sections(&[3, 0, 0, 1, 16]).unwrap_err().kind(), "too_many");
     assert_eq!(patched(HEADER_LENGTH, &[53, 0]).unwrap_err().kind(), "bad_size");
     assert_eq!(patched(HEADER_LENGTH, &[255, 255]).unwrap_err().kind(), "truncated");
     assert_eq!(patched(FRAME_LENGTH, &[0; 4]).unwrap_err().kind(), "trailing_bytes");
@@ -213,6 +225,8 @@ fn names_that_are_none_are_refused() {
     wrong.extend_from_slice(&id);
     wrong.extend_from_slice(&[1, 0, b'x']);
     let route = RouteId(u64::from_le_bytes(id));
+    let twice = [[3, 0, 0, 2, 0].as_slice(), &named("x"), &named("x")].concat();
+    assert_eq!(of_sections(&twice).unwrap_err().kind(), "duplicate");
     assert_eq!(of_sections(&wrong), Err(WireError::WrongName { route }));
 }
 

@@ -127,8 +127,11 @@ fn the_last_frame_leaves_no_trace_in_the_next() {
     codec.decode_into(&codec.encode(&alive).unwrap(), &mut frame).unwrap();
     assert_eq!(frame, alive);
     assert!(frame.changes.capacity() >= 3, "its memory is used again");
+    // Refused at its very end, by the name of the node.
     let mut frame = full(&codec);
-    codec.decode_into(b"rubbish", &mut frame).unwrap_err();
+    let mut spoiled = codec.encode(&frame).unwrap().to_vec();
+    *spoiled.last_mut().unwrap() = 0xFF;
+    assert_eq!(codec.decode_into(&spoiled, &mut frame).unwrap_err().kind(), "name_not_text");
     assert_eq!(frame, Frame::new(NodeId(0), Stamp { incarnation: 0, sequence: 0 }));
 }
 
@@ -181,6 +184,8 @@ fn what_cannot_be_decoded_cannot_be_encoded() {
         refused(&|f| f.changes = vec![change(RouteId(1)); 2]),
         WireError::Duplicate { what: "changed routes", route: RouteId(1) }
     );
+    assert_eq!(refused(&|f| f.forgotten = vec![RouteId(1); 4097]).kind(), "too_many");
+    assert_eq!(refused(&|f| f.names = vec![(RouteId(1), "x".into()); 4097]).kind(), "too_many");
     assert_eq!(refused(&|f| f.forgotten.extend(f.forgotten.clone())).kind(), "duplicate");
     assert_eq!(refused(&|f| f.names.extend(f.names.clone())).kind(), "duplicate");
     assert_eq!(refused(&|f| f.names[0].0.0 ^= 1).kind(), "wrong_name");
