@@ -110,7 +110,7 @@ impl World {
             .gamma(self.gamma)
             .node(format!("node-{id}"))
             .clock(clock.clone())
-            .build_simulated(seed)
+            .build_simulated(seed, incarnation)
             .expect("valid settings");
         let provider = Arc::new(provider);
         provider.with_core(|core, now| {
@@ -153,7 +153,8 @@ impl World {
         let (rate, dead, offset) =
             (self.nodes[id].rate, self.nodes[id].dead, self.nodes[id].offset);
         let tally = self.nodes[id].tally.clone();
-        let fresh = self.make_node(id, offset, 2);
+        let incarnation = self.nodes[id].incarnation + 1;
+        let fresh = self.make_node(id, offset, incarnation);
         self.nodes[id] = Node { rate, dead, tally, ..fresh };
     }
 
