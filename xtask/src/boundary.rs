@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may use every other one.
-const FREE: &[&str] = &["xtask", "atrion-benches", "atrion-demo"];
+const FREE: &[&str] = &["xtask", "atrion-benches", "atrion-demo", "atrion-fuzz"];
 
 /// Checks the workspace at `root`; the error lists every breach.
 pub(crate) fn check(root: &Path) -> Result<(), String> {

@@ -4,6 +4,12 @@
 //! transport carries bytes and decides nothing: when to connect, how long to wait, what to send
 //! again is decided by the link machine, which also puts a deadline around every call. Dropping
 //! the future of a call is always allowed; whether the server did what was asked is then unknown.
+//!
+//! What the clients have in common (which commands are sent, how answers are read, how the server
+//! in charge is found in a Redis Cluster or through sentinels) is written once; a client only
+//! brings connections. Neither client's own handling of clusters, sentinels and reconnection is
+//! used: it would try again and subscribe again behind the machine's back, and what was published
+//! in between would be missing without a sign.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,6 +18,33 @@ use atrion_state::provider::BoxFuture;
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+pub use tls::{TlsError, TlsOptions};
+
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod client;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod commands;
+#[cfg(feature = "fred")]
+mod fred_rs;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod locate;
+#[cfg(feature = "redis")]
+mod redis_rs;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod reply;
+#[cfg(any(feature = "redis", feature = "fred"))]
+mod session;
+mod tls;
+
+#[cfg(feature = "fred")]
+pub use fred_rs::FredTransport;
+#[cfg(feature = "redis")]
+pub use redis_rs::RedisTransport;
+
+/// The longest frame that is delivered, in bytes. Longer ones are dropped and counted; they are
+/// none of ours.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
 
 /// Opens links to one Redis deployment.
 pub trait Transport: Send + Sync + 'static {
@@ -26,8 +59,12 @@ pub trait Transport: Send + Sync + 'static {
 /// An open link. Dropping it closes its connections.
 ///
 /// A session never reconnects by itself: an error that ends the link is reported through the
-/// inbox ([`Inbox::lost`]) or by the call that met it, and the machine opens a new session, after
-/// which it reads everything anew.
+/// inbox ([`Inbox::lost`]), by the call that met it, or by both, and the machine opens a new
+/// session, after which it reads everything anew. The link also ends when the server says that it
+/// is not in charge any more: a master that became a replica, a slot that moved to another node.
+///
+/// What the node itself publishes is delivered to its own inbox too: that it comes back shows that
+/// the subscription lives.
 pub trait Session: Send + Sync {
     /// The server's wall clock, in milliseconds since 1970: nodes date what they store by it, so
     /// that their own clocks do not matter.
@@ -177,11 +214,16 @@ impl Inbox {
         )
     }
 
-    /// A frame has arrived.
+    /// A frame has arrived. One longer than [`MAX_FRAME_BYTES`] is dropped and counted.
     pub fn frame(&self, frame: Bytes) {
-        if self.frames.try_send(Incoming::Frame(frame)).is_err() {
-            self.dropped.fetch_add(1, Relaxed);
+        if frame.len() > MAX_FRAME_BYTES || self.frames.try_send(Incoming::Frame(frame)).is_err() {
+            self.dropped(1);
         }
+    }
+
+    /// The client had to drop `count` frames.
+    pub fn dropped(&self, count: u64) {
+        self.dropped.fetch_add(count, Relaxed);
     }
 
     /// The link is gone. Waits for room if there is none, because this must not be lost; give the
@@ -198,7 +240,18 @@ impl Arrivals {
         self.frames.recv().await
     }
 
-    /// How many frames found no room since this was last asked.
+    /// The next thing that has arrived already.
+    pub fn try_next(&mut self) -> Option<Incoming> {
+        self.frames.try_recv().ok()
+    }
+
+    /// Whether nothing can arrive any more.
+    pub fn is_closed(&self) -> bool {
+        self.frames.is_closed() && self.frames.is_empty()
+    }
+
+    /// How many frames were dropped since this was last asked: they found no room or were too
+    /// long.
     pub fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Relaxed)
     }

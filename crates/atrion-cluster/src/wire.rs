@@ -62,6 +62,8 @@ pub const MAX_FRAME_BYTES: usize = 256 * 1024;
 pub const MAX_CHANGES: usize = 4096;
 /// The most names of routes in a frame.
 pub const MAX_NAMES: usize = 4096;
+/// So many names, however long, fit into a frame that is full of everything else.
+pub const NAMES_THAT_FIT: usize = 192;
 /// The longest name of a route or of a node, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = MAX_ROUTE_BYTES;
 /// The largest scar that is believed, in ohms.

@@ -67,6 +67,49 @@ impl Node {
     }
 }
 
+/// News of the cluster, for the operator. Rate-limited by the provider, so they can be logged as they
+/// come.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The link to the store works, and everything was read from it.
+    LinkUp {
+        /// How long it took since it was lost or first asked for.
+        after: Duration,
+    },
+    /// The link to the store is gone. Local protection goes on.
+    LinkDown {
+        /// What the store's client said.
+        reason: String,
+    },
+    /// A node was heard of for the first time.
+    NodeJoined {
+        /// Who it is.
+        id: NodeId,
+        /// What it calls itself.
+        name: Arc<str>,
+    },
+    /// A node said goodbye, or was silent for too long.
+    NodeLeft {
+        /// Who it was.
+        id: NodeId,
+        /// What it called itself.
+        name: Arc<str>,
+    },
+    /// Another process uses this node's id; this one has taken a new one.
+    DuplicateNode {
+        /// The id that was taken by both.
+        id: NodeId,
+    },
+    /// The licence has news: what it is, and what to do.
+    License {
+        /// A stable word for the status, such as `expiring`.
+        status: &'static str,
+        /// The status in a sentence.
+        message: String,
+    },
+}
+
 /// The last word of every other node about every route, for the pulse to read.
 ///
 /// All methods return at once, from memory. They are called from the pulse, never from the request
@@ -90,4 +133,9 @@ pub trait Peers: Send + Sync + 'static {
 
     /// All nodes that are believed to be alive, this one first.
     fn nodes(&self, now: Timestamp) -> Vec<Node>;
+
+    /// The next piece of news, if there is any. None unless overridden.
+    fn poll_notice(&self) -> Option<Notice> {
+        None
+    }
 }

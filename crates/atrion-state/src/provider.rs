@@ -12,7 +12,7 @@ use futures_core::Stream;
 
 pub use crate::error::{Cause, ProviderError};
 pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
-pub use crate::peers::{Node, NodeId, Peers, RouteId};
+pub use crate::peers::{Node, NodeId, Notice, Peers, RouteId};
 use crate::pulse::PulseConfig;
 
 /// A boxed future, so that the port can be used as `dyn StateProvider`.
@@ -204,6 +204,12 @@ pub trait StateProvider: Send + Sync + 'static {
     /// How the link is, without waiting.
     fn health(&self) -> Health;
 
+    /// What is wrong while [`health`](Self::health) is not [`Health::Healthy`], in one line for an
+    /// operator, without waiting. `None` unless overridden.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// What each other node last said, for providers that can tell the nodes apart. With it a
     /// node weighs the others' word against its own and shares the probing with them. `None`
     /// unless overridden: then [`subscribe`](Self::subscribe) only informs.
@@ -283,6 +289,10 @@ impl<P: StateProvider + ?Sized> StateProvider for Arc<P> {
 
     fn health(&self) -> Health {
         P::health(self)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        P::trouble(self)
     }
 
     fn peers(&self) -> Option<Arc<dyn Peers>> {

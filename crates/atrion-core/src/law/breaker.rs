@@ -313,6 +313,19 @@ impl Breaker {
 }
 
 #[cfg(test)]
+impl Breaker {
+    /// A closed breaker with this scar, ohm.
+    pub(super) fn restore_scar_of(&mut self, ohms: f64) {
+        self.scar = ohms;
+    }
+
+    /// Has seen so many successes just now.
+    pub(super) fn see_for_test(&mut self, ok: f64) {
+        self.seen_ok += ok;
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

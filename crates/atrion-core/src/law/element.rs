@@ -1,7 +1,7 @@
 //! One route's element: start-up, saturation and breaker under one roof.
 
 use super::LawConfig;
-use super::breaker::{Breaker, BreakerMode, Endings};
+use super::breaker::{Breaker, BreakerMode};
 use super::gate::Gate;
 use super::saturation::Saturation;
 use super::startup::{Exhale, Learned, Startup, YARDSTICK_REQUESTS};
@@ -223,13 +223,7 @@ impl Element {
             self.rebase(now);
         }
         self.last_tick = now;
-        let endings = Endings {
-            completed: window.successes.saturating_add(window.errors),
-            failed: window.errors,
-            probes_ok: window.probes_ok,
-            probes_failed: window.probes_failed,
-            probes_cancelled: window.probes_cancelled,
-        };
+        let endings = window.endings();
         let mode = self.breaker.tick(&endings, dt_secs, now, draw, config);
         self.marked_done = self.marked_done.saturating_add(window.marked_done);
         let next = self.learn(window, refused, dt_secs, now, config);

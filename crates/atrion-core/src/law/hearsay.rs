@@ -276,6 +276,11 @@ impl Hearsay {
         &self.prober
     }
 
+    /// Whether a verification probe may pass.
+    pub fn probe_due(&self, now: Timestamp) -> bool {
+        self.episode.is_some() && self.prober.is_due(now)
+    }
+
     /// Takes the place of a verification probe if one is due.
     pub fn try_probe(&mut self, now: Timestamp) -> bool {
         self.episode.is_some() && self.prober.try_take(now)

@@ -89,17 +89,16 @@ impl Word {
     /// do not count.
     pub fn gather(reports: &[Report], own: &OwnWord, votes: &mut [Ohms], law: &LawConfig) -> Self {
         let rules = law.voting_rules();
-        let mut count = 0;
-        let mut cast = |vote: Option<Ohms>| {
-            if let (Some(vote), Some(place)) = (vote, votes.get_mut(count)) {
-                *place = vote;
-                count += 1;
-            }
-        };
-        let own_vote = own.evidence >= rules.evidence_min;
-        cast(own_vote.then_some(own.scar));
-        for report in reports {
-            cast(rules.vote(report));
+        let own_vote = (own.evidence >= rules.evidence_min).then_some(own.scar);
+        let peers = reports.iter().filter_map(|report| rules.vote(report));
+        let (mut count, mut own_count) = (0, 0);
+        for (place, (vote, is_own)) in votes
+            .iter_mut()
+            .zip(own_vote.map(|v| (v, true)).into_iter().chain(peers.map(|v| (v, false))))
+        {
+            *place = vote;
+            count += 1;
+            own_count += u32::from(is_own);
         }
         let votes = votes.get_mut(..count).unwrap_or_default();
         let median = lower_median(votes).unwrap_or(Ohms::ZERO);
@@ -114,7 +113,7 @@ impl Word {
             median,
             caution: caution(votes, median, law),
             voters: count as u32,
-            peers: count as u32 - u32::from(own_vote),
+            peers: count as u32 - own_count,
             sharing: 1.0 + looking / demand,
             invites: reports.iter().any(|r| is_fresh(r) && r.stance.good),
             complaint: reports.iter().any(Report::complains),

@@ -1,0 +1,135 @@
+//! Processes that end with their owner, ports that are free, and waits that end.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use crate::Failure;
+
+/// The pause between two looks, and how many looks there are at most: half a minute altogether.
+const PAUSE: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 6000;
+
+/// A folder of its own that is removed with its owner.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        // Short: the path of a socket has room for about a hundred bytes.
+        let name = format!("atrion-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
+        let path = self.0.join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is in the folder for temporary files anyway.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process that is killed with its owner.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts `redis-server` with a configuration file; what it says goes to `log`.
+    pub(crate) fn redis(config: &Path, extra: &[&str], log: &Path) -> Result<Self, Failure> {
+        let output = fs::File::create(log)?;
+        let child = Command::new("redis-server")
+            .arg(config)
+            .args(extra)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn();
+        match child {
+            Ok(child) => Ok(Self(child)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Failure::new("`redis-server` is not installed: run `cargo xtask setup`"))
+            }
+            Err(error) => Err(Failure::new(format!("`redis-server` cannot be started: {error}"))),
+        }
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Sends a signal by name, through the program `kill`: that needs no `unsafe`.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), Failure> {
+        let process = self.0.id().to_string();
+        match Command::new("kill").arg(format!("-{name}")).arg(process).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Failure::new(format!("`kill -{name}` ended with {status}"))),
+            Err(error) => Err(Failure::new(format!("`kill` cannot be started: {error}"))),
+        }
+    }
+
+    /// Whether all of its threads are stopped, as the kernel says. A signal to stop takes effect
+    /// some time after it was sent.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id()));
+        let Ok(tasks) = tasks else { return true };
+        tasks.flatten().all(|task| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nobody listens on, nor on the one 10,000 above it, which a node of a Redis Cluster
+/// takes for itself. Somebody else may take it before it is used; then a server does not start and
+/// another port is tried.
+pub(crate) fn free_port() -> Result<u16, Failure> {
+    for _ in 0..100 {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let bus = port.checked_add(10_000);
+        if bus.is_some_and(|bus| TcpListener::bind(("127.0.0.1", bus)).is_ok()) {
+            return Ok(port);
+        }
+    }
+    Err(Failure::new("no free port was found"))
+}
+
+/// Looks again and again until there is something to see.
+pub(crate) fn wait_for<T>(
+    what: &str,
+    mut look: impl FnMut() -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    for _ in 0..LOOKS {
+        if let Some(seen) = look()? {
+            return Ok(seen);
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(Failure::new(format!("{what}: not within half a minute")))
+}
