@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use atrion_core::merge::Stamp;
+
 use super::super::*;
 use super::world::{Fate, World, config};
 use crate::transport::Commit;
+use crate::wire::Frame;
 
 #[test]
 fn a_session_goes_step_by_step_and_then_beats() {
@@ -201,6 +204,31 @@ fn two_processes_with_one_id_part() {
         let conflicts: u64 = world.pods.iter().map(|pod| pod.core.stats().conflicts).sum();
         assert!(conflicts < 12, "{conflicts}");
     }
+}
+
+#[test]
+fn an_impostor_cannot_keep_a_node_busy() {
+    let mut world = World::with(2);
+    for route in 0..100 {
+        world.update(0, &format!("r{route}"), 9);
+    }
+    world.run(1_000);
+    let codec = Codec::new(super::world::CLUSTER, None);
+    for step in 0..10_000_u64 {
+        let stamp = Stamp { incarnation: 1_000_000 + step, sequence: 1 };
+        let bytes = codec.encode(&Frame::new(world.pods[0].core.node(), stamp)).unwrap();
+        for pod in 0..2 {
+            let now = world.clock(pod);
+            world.pods[pod].core.handle_frame(&bytes, now, UnitInterval::HALF);
+        }
+        world.run(1);
+    }
+    let conflicts = world.pods[0].core.stats().conflicts;
+    assert!((10..=35).contains(&conflicts), "{conflicts}");
+    // Whatever was claimed last is outdone, or the id given up.
+    world.run(3_000);
+    assert_eq!(world.heard(1, "r7").len(), 1);
+    assert!(world.pods[1].core.stats().nodes < 30);
 }
 
 #[test]
