@@ -49,10 +49,13 @@ impl Drop for Folder {
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts `redis-server` with a configuration file; what it says goes to `log`.
+    /// Starts `redis-server` with a configuration file; what it says goes to `log`. The variable
+    /// `ATRION_REDIS_SERVER` names another program: another version, or Valkey.
     pub(crate) fn redis(config: &Path, extra: &[&str], log: &Path) -> Result<Self, Failure> {
         let output = fs::File::create(log)?;
-        let child = Command::new("redis-server")
+        let program = std::env::var_os("ATRION_REDIS_SERVER");
+        let program = program.unwrap_or_else(|| "redis-server".into());
+        let child = Command::new(&program)
             .arg(config)
             .args(extra)
             .stdin(Stdio::null())
