@@ -1,7 +1,7 @@
 //! Finds the server in charge: anew at every opening, so that a failover is followed.
 //!
 //! All keys of one of our clusters live on one node of a Redis Cluster (see
-//! [`Names`](crate::names::Names)), so a link is a connection to that node and nothing has to be
+//! [`Names`]), so a link is a connection to that node and nothing has to be
 //! routed. When the node stops being in charge it says so, the link ends, and the next one is
 //! opened to its successor.
 
