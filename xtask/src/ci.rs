@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::runner::{Line, Runner};
-use crate::{boundary, setup, test};
+use crate::{boundary, fuzz, setup, test};
 
 /// One lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,14 @@ pub(crate) enum Lane {
     Clippy,
     Doc,
     Deny,
+    Fuzz,
     Test,
 }
 
 impl Lane {
     /// All lanes, the quick ones first.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Fmt, Self::Boundary, Self::Clippy, Self::Doc, Self::Deny, Self::Test];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Fmt, Self::Boundary, Self::Clippy, Self::Doc, Self::Deny, Self::Fuzz, Self::Test];
 
     fn name(self) -> &'static str {
         match self {
@@ -31,6 +32,7 @@ impl Lane {
             Self::Clippy => "clippy",
             Self::Doc => "doc",
             Self::Deny => "deny",
+            Self::Fuzz => "fuzz",
             Self::Test => "test",
         }
     }
@@ -70,6 +72,7 @@ pub(crate) fn run(root: &Path, lanes: &[Lane]) -> Result<bool, String> {
                     .env("RUSTDOCFLAGS", "-D warnings"),
             ),
             Lane::Deny => deny(&mut runner)?,
+            Lane::Fuzz => fuzz::steps(&mut runner)?,
             Lane::Test => test::steps(&mut runner)?,
         };
         if !good {

@@ -8,7 +8,9 @@ mod boundary;
 mod ci;
 mod demo;
 mod feature_sets;
+mod fuzz;
 mod golden;
+mod license;
 mod manifest;
 mod no_std;
 mod runner;
@@ -31,9 +33,15 @@ Usage: cargo xtask COMMAND
   demo [OPTIONS]   show a real service under overload and outage, without and with Atrion
                    (cargo xtask demo --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
-                   combinations, no_std, golden vectors, loom, benches once, the demo in short
+                   combinations, no_std, golden vectors, loom, benches once, the demo in short,
+                   each fuzz target for a minute
+  fuzz [TARGET] [--seconds N]
+                   feed parsers with spoilt input, each target for N seconds (default 60)
+  license dev [--days N] [--licensee NAME]
+                   print a development licence key
+  license COMMAND  the vendor's tool; cargo xtask license help lists its commands
   golden DIR       compare the physics with recorded outputs of the published reference model
-  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, test
+  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test
   help             this text
 ";
 
@@ -44,6 +52,8 @@ enum Command {
     Demo(Vec<OsString>),
     Test,
     Ci(Vec<ci::Lane>),
+    Fuzz(Vec<OsString>),
+    License(Vec<OsString>),
     Golden(PathBuf),
     Help,
 }
@@ -67,6 +77,8 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     match name.as_str() {
         "setup" => at_most(0).map(|()| Command::Setup),
         "demo" => Ok(Command::Demo(rest)),
+        "fuzz" => Ok(Command::Fuzz(rest)),
+        "license" => Ok(Command::License(rest)),
         "test" => at_most(0).map(|()| Command::Test),
         "ci" => {
             at_most(1)?;
@@ -116,6 +128,8 @@ fn run() -> Result<ExitCode, String> {
         Command::Help | Command::Golden(_) => Ok(true),
         Command::Setup => setup::run(&root).map(|()| true),
         Command::Demo(args) => demo::run(&root, &args),
+        Command::Fuzz(args) => fuzz::run(&root, &args),
+        Command::License(args) => license::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
         Command::Ci(lanes) => ci::run(&root, &lanes),
     }?;
@@ -151,6 +165,14 @@ mod tests {
     fn the_demo_gets_its_options_unread() {
         let expected = Command::Demo(vec!["--short".into(), "--json".into(), "a b".into()]);
         assert_eq!(parsed(&["demo", "--short", "--json", "a b"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_fuzzer_and_the_licence_tool_get_their_options_unread() {
+        let expected = Command::Fuzz(vec!["license-key".into(), "--seconds".into(), "5".into()]);
+        assert_eq!(parsed(&["fuzz", "license-key", "--seconds", "5"]), Ok(expected));
+        let expected = Command::License(vec!["dev".into(), "--days=7".into()]);
+        assert_eq!(parsed(&["license", "dev", "--days=7"]), Ok(expected));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::{ExitCode, Stdio};
 
 use crate::manifest::{self, Crate};
 use crate::runner::{Line, Runner};
-use crate::{ci, demo, feature_sets, golden, no_std, setup};
+use crate::{ci, demo, feature_sets, fuzz, golden, no_std, setup};
 
 /// Runs setup and every test; the last line says how many passed and failed.
 ///
@@ -14,6 +14,7 @@ use crate::{ci, demo, feature_sets, golden, no_std, setup};
 pub(crate) fn run(runner: &mut Runner) -> Result<bool, String> {
     setup::run(runner.root())?;
     steps(runner)?;
+    fuzz::steps(runner)?;
     runner.print_failures();
     let tally = runner.tally();
     if tally.ignored > 0 {
@@ -23,7 +24,7 @@ pub(crate) fn run(runner: &mut Runner) -> Result<bool, String> {
     Ok(runner.all_passed())
 }
 
-/// The steps of the test lane; `true` if all passed.
+/// The steps of the test lane; `true` if all passed. The fuzzer has a lane of its own.
 ///
 /// # Errors
 ///

@@ -11,8 +11,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself; only for logging in.
-    #[cfg(any(test, feature = "redis", feature = "fred"))]
+    /// The text itself; only for logging in and for deriving keys.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

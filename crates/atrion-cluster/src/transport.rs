@@ -240,6 +240,16 @@ impl Arrivals {
         self.frames.recv().await
     }
 
+    /// The next thing that has arrived already.
+    pub fn try_next(&mut self) -> Option<Incoming> {
+        self.frames.try_recv().ok()
+    }
+
+    /// Whether nothing can arrive any more.
+    pub fn is_closed(&self) -> bool {
+        self.frames.is_closed() && self.frames.is_empty()
+    }
+
     /// How many frames were dropped since this was last asked: they found no room or were too
     /// long.
     pub fn take_dropped(&self) -> u64 {

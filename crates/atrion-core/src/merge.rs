@@ -8,7 +8,8 @@
 use thiserror::Error;
 
 use crate::math;
-use crate::units::{Evidence, Ohms, UnitInterval};
+use crate::units::{Evidence, Ohms, PerSecond, UnitInterval};
+use crate::vector::{PhysicsVector, Stance};
 
 /// The age of a register in the life of its node: the higher one wins.
 ///
@@ -62,7 +63,7 @@ pub fn blend(gamma: UnitInterval, cluster: Ohms, local: Ohms) -> Ohms {
 /// # Equation
 ///
 /// ```text
-/// γ_e = 1 − (1 − γ)·E / (E + k)        0 for γ = 0
+/// γ_e = 1 − (1 − γ)·E / (E + k) = γ + (1 − γ)·k / (E + k)        0 for γ = 0
 /// ```
 ///
 /// With much evidence it is γ, without any it is 1: a node that has seen nothing believes the
@@ -75,7 +76,7 @@ pub fn blend(gamma: UnitInterval, cluster: Ohms, local: Ohms) -> Ohms {
 /// let gamma = UnitInterval::try_new(0.3)?;
 /// let k = Evidence::from(2_u32);
 /// assert_eq!(effective_gamma(gamma, Evidence::ZERO, k), UnitInterval::ONE);
-/// assert_eq!(effective_gamma(gamma, Evidence::from(2_u32), k).get(), 0.65);
+/// assert!((effective_gamma(gamma, Evidence::from(2_u32), k).get() - 0.65).abs() < 1e-15);
 /// assert_eq!(effective_gamma(UnitInterval::ZERO, Evidence::ZERO, k), UnitInterval::ZERO);
 /// # Ok::<(), atrion_core::error::OutOfRange>(())
 /// ```
@@ -87,9 +88,10 @@ pub fn effective_gamma(gamma: UnitInterval, evidence: Evidence, half: Evidence) 
     if evidence.is_zero() {
         return UnitInterval::ONE;
     }
-    // E / (E + k) as 1 / (1 + k / E): neither form of infinity can turn it into NaN.
-    let seen = 1.0 / (1.0 + half.get() / evidence.get());
-    UnitInterval::computed(1.0 - gamma.complement().get() * seen)
+    // k / (E + k) as 1 / (1 + E / k): neither form of infinity can turn it into NaN, and where
+    // evidence is full the result is gamma to the bit.
+    let unseen = 1.0 / (1.0 + evidence.get() / half.get());
+    UnitInterval::computed(math::min(gamma.get() + gamma.complement().get() * unseen, 1.0))
 }
 
 /// The lower median: element `floor((n − 1) / 2)` of the ascending values, `None` for none.
@@ -112,15 +114,32 @@ pub fn lower_median(voters: &mut [Ohms]) -> Option<Ohms> {
     Some(*median)
 }
 
-/// One node's register, as far as the vote cares.
+/// One node's register of a route: its last word about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
     /// The scar it observed itself.
     pub scar: Ohms,
     /// The evidence for that claim.
     pub evidence: Evidence,
+    /// d, how much it is asked for the route.
+    pub demand: PerSecond,
+    /// What it does about it.
+    pub stance: Stance,
     /// Seconds since it was true, by the reader's clock.
     pub age_secs: f64,
+}
+
+impl Report {
+    /// What a node reports that published `vector`, `age_secs` ago.
+    pub const fn of(vector: &PhysicsVector, age_secs: f64) -> Self {
+        Self {
+            scar: vector.scar_tissue,
+            evidence: vector.evidence,
+            demand: vector.demand,
+            stance: vector.stance,
+            age_secs,
+        }
+    }
 }
 
 /// Who may vote, and what their word is worth after a while.
@@ -181,11 +200,14 @@ pub struct ScratchTooSmall {
 ///
 /// ```
 /// use atrion_core::merge::{Report, VotingRules, cluster_scar};
-/// use atrion_core::units::{Evidence, Ohms};
+/// use atrion_core::units::{Evidence, Ohms, PerSecond};
+/// use atrion_core::vector::Stance;
 ///
 /// let report = |ohms: u32, seen: u32, age_secs| Report {
 ///     scar: Ohms::from(ohms),
 ///     evidence: Evidence::from(seen),
+///     demand: PerSecond::ZERO,
+///     stance: Stance::CALM,
 ///     age_secs,
 /// };
 /// // A heavy liar, two honest nodes, and one that went quiet a minute ago.

@@ -4,8 +4,31 @@ use crate::time::Timestamp;
 pub use crate::units::Evidence;
 use crate::units::{Ohms, PerSecond};
 
-/// The state of one route at one moment: the four fields of RFC-0007, section 3.1, and the
-/// evidence behind them.
+/// What a node does about a route at the moment, as far as it concerns the other nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Stance {
+    /// Its own failures opened its breaker.
+    pub open: bool,
+    /// It holds its requests back because of what others said.
+    pub held: bool,
+    /// A probe of it succeeded within the last half second.
+    pub good: bool,
+}
+
+impl Stance {
+    /// Nothing to tell: requests flow, and nobody probes.
+    pub const CALM: Self = Self { open: false, held: false, good: false };
+
+    /// Whether only probes pass, for whatever reason.
+    pub const fn is_looking(self) -> bool {
+        self.open || self.held
+    }
+}
+
+/// The state of one route at one moment: the four fields of RFC-0007, section 3.1, the evidence
+/// behind them, and what the sharing of probes needs.
 ///
 /// A vector is a plain value. Whoever stores or sends it never has to look inside, and whoever
 /// reads it can rely on every number being finite and not negative.
@@ -33,6 +56,12 @@ pub struct PhysicsVector {
     pub timestamp: Timestamp,
     /// Requests observed, decayed: zero means that nobody has looked.
     pub evidence: Evidence,
+    /// d, the requests per second that ask for the route, admitted or refused.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub demand: PerSecond,
+    /// What the node does about the route.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub stance: Stance,
 }
 
 impl PhysicsVector {
@@ -44,6 +73,8 @@ impl PhysicsVector {
             scar_tissue: Ohms::ZERO,
             timestamp: now,
             evidence: Evidence::ZERO,
+            demand: PerSecond::ZERO,
+            stance: Stance::CALM,
         }
     }
 }

@@ -11,7 +11,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use atrion_core::breaker::RouteState;
-use atrion_core::law::{BreakerMode, Element, Gate, LawConfig};
+use atrion_core::law::{BreakerMode, Element, Gate, Hearsay, LawConfig};
 use atrion_core::time::Timestamp;
 
 use crate::counter::{LogSum, Probes, TimeSum, Traffic};
@@ -33,6 +33,8 @@ pub(crate) trait Env {
     fn lanes(&self) -> Option<Lanes>;
     /// The breaker changed its mode.
     fn mode_changed(&self, mode: BreakerMode, now: Timestamp);
+    /// From now on requests are held back because of what other nodes said, or no longer.
+    fn held_changed(&self, held: bool, now: Timestamp);
     /// A shadowed route admitted what it would have refused.
     fn shadowed(&self, volts: f64, refusal: &Refusal);
 }
@@ -67,6 +69,7 @@ const SHADOW: u64 = 1 << 3;
 const FORCED_OPEN: u64 = 1 << 4;
 const FORCED_CLOSED: u64 = 1 << 5;
 const CONGESTED: u64 = 1 << 6;
+const HELD: u64 = 1 << 7;
 const SAMPLING_SHIFT: u32 = 8;
 /// Counts, modulo 256, how often the breaker has closed.
 const ERA_SHIFT: u32 = 16;
@@ -79,7 +82,7 @@ pub(crate) enum Kind {
     Plain = 0,
     /// One of the samples a start-up or exhale waits for.
     Marked = 1,
-    /// Looks whether an open route has healed.
+    /// Looks whether an open route has healed, or whether it is true what others say of it.
     Probe = 2,
     /// Looks whether a route whose requests never return still works.
     Scout = 3,
@@ -170,8 +173,8 @@ pub(crate) struct Inner {
     pub(crate) reported: Option<Box<RouteState>>,
     /// Ohms that this adds, as of the last tick.
     pub(crate) stress_ohms: f64,
-    /// Ohms that other nodes' scars add.
-    pub(crate) cluster_ohms: f64,
+    /// What is done about what other nodes say; made and dropped by the pulse.
+    pub(crate) hearsay: Option<Box<Hearsay>>,
     completed: u32,
     era: u8,
     scout_sent_at: Option<u32>,
@@ -266,7 +269,7 @@ impl Cell {
             element,
             reported: None,
             stress_ohms: 0.0,
-            cluster_ohms: 0.0,
+            hearsay: None,
             completed: 0,
             era: 0,
             scout_sent_at: None,
@@ -325,6 +328,59 @@ pub(crate) type Guard<'a> = loom::sync::MutexGuard<'a, Inner>;
 pub(crate) type Guard<'a> = std::sync::MutexGuard<'a, Inner>;
 
 impl Inner {
+    /// Ohms on top of the base and of the own scar: reported stress, and what other nodes' words
+    /// add to the scar or, below zero, take from it.
+    fn added_ohms(&self) -> f64 {
+        let others = self
+            .hearsay
+            .as_ref()
+            .map_or(0.0, |hearsay| hearsay.blended_ohms() - self.element.breaker().scar());
+        self.stress_ohms + others
+    }
+
+    /// The own scar's part of the scar that acts, and the part of the others.
+    fn scar_parts(&self) -> (f64, f64) {
+        let own = self.element.breaker().scar();
+        self.hearsay.as_ref().map_or((own, 0.0), |hearsay| {
+            let share = own * hearsay.own_share();
+            (share, hearsay.blended_ohms() - share)
+        })
+    }
+
+    fn is_held(&self) -> bool {
+        self.hearsay.as_ref().is_some_and(|hearsay| hearsay.is_held())
+    }
+
+    /// Whether only probes pass.
+    fn is_closed_off(&self) -> bool {
+        self.element.breaker().mode() == BreakerMode::Open || self.is_held()
+    }
+
+    /// Takes the place of a probe if one is due, of the breaker's if it is open, or else of those
+    /// that verify what others say.
+    fn try_probe(&mut self, now: Timestamp) -> bool {
+        match self.element.breaker().mode() {
+            BreakerMode::Open => self.element.breaker_mut().try_probe(now),
+            BreakerMode::Closed => self.hearsay.as_mut().is_some_and(|h| h.try_probe(now)),
+        }
+    }
+
+    fn is_probe_due(&self, now: Timestamp) -> bool {
+        match self.element.breaker().mode() {
+            BreakerMode::Open => self.element.breaker().probe_due(now),
+            BreakerMode::Closed => self.hearsay.as_ref().is_some_and(|h| h.probe_due(now)),
+        }
+    }
+
+    /// When the next probe may pass, whichever kind.
+    fn next_probe(&self) -> Timestamp {
+        let breaker = self.element.breaker();
+        match &self.hearsay {
+            Some(hearsay) if breaker.mode() == BreakerMode::Closed => hearsay.prober().next(),
+            _ => breaker.next_probe(),
+        }
+    }
+
     fn is_forced(&self, force: Force) -> bool {
         self.force.is_some_and(|(f, _)| f == force)
     }
@@ -332,6 +388,9 @@ impl Inner {
 
 mod arrival;
 mod ending;
+mod hearing;
+
+pub(crate) use hearing::{HEALED_OHMS, Heard};
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod reading;

@@ -1,6 +1,7 @@
 //! The errors of the engine.
 
 use atrion_core::error::ConfigError;
+use atrion_state::provider::LicenseRefused;
 use thiserror::Error;
 
 use crate::config::ROUTE_NAME_LIMIT;
@@ -36,4 +37,7 @@ pub enum BuildError {
     /// The system refused the observer's thread.
     #[error("the observer's thread could not be started")]
     ObserverThread(#[source] std::io::Error),
+    /// The provider needs a licence, the one given is not good, and the policy is strict.
+    #[error(transparent)]
+    License(#[from] LicenseRefused),
 }

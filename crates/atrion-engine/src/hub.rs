@@ -10,6 +10,7 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::config::Config;
 use crate::lanes::Lanes;
+use crate::neighbours::Neighbours;
 use crate::observer::{Event, Relay};
 use crate::route::RouteState;
 
@@ -41,6 +42,8 @@ pub(crate) struct Hub {
     changed: OnceLock<ArrayQueue<Weak<RouteState>>>,
     /// More changed than could be noted: the next pulse looks at every route.
     overflow: AtomicBool,
+    /// The other nodes, if the provider can tell them apart.
+    pub(crate) neighbours: OnceLock<Neighbours>,
 }
 
 /// Changed routes that are noted between two pulses.
@@ -65,6 +68,7 @@ impl Hub {
             lanes: ArrayQueue::new(LANES_READY),
             changed: OnceLock::new(),
             overflow: AtomicBool::new(false),
+            neighbours: OnceLock::new(),
         };
         hub.refill();
         hub

@@ -8,13 +8,17 @@ use atrion_core::error::OutOfRange;
 use atrion_core::telemetry::Telemetry;
 use atrion_core::units::Volts;
 use atrion_state::clock::{Clock, MonotonicClock};
-use atrion_state::provider::{ProviderError, StateProvider};
+use atrion_state::provider::{
+    Health, License, LicensePolicy, LicenseRefused, LicenseSource, Node, ProviderError,
+    StateProvider,
+};
 use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
 
 use crate::cell::Cell;
 use crate::config::{Config, ROUTE_NAME_LIMIT};
 use crate::error::{BuildError, RouteNameError};
 use crate::hub::{Hub, Time};
+use crate::neighbours::Neighbours;
 use crate::observer::{Event, Observer, ObserverHealth, Relay};
 use crate::pulse::Pulse;
 use crate::registry::{Insertion, Registry};
@@ -35,6 +39,8 @@ pub struct Atrion(Arc<Handle>);
 struct Handle {
     instance: Arc<Instance>,
     pulse: Pulse,
+    provider: Option<Arc<dyn StateProvider>>,
+    license_policy: LicensePolicy,
 }
 
 /// What handles and the pulse share.
@@ -64,6 +70,9 @@ impl Instance {
             Insertion::Added { route, evicted } => {
                 if let Some(name) = evicted {
                     self.hub.tell(Event::Evicted { name });
+                }
+                if let Some(neighbours) = self.hub.neighbours.get() {
+                    neighbours.made(&route);
                 }
                 Ok(route)
             }
@@ -218,6 +227,30 @@ impl Atrion {
         self.0.pulse.stop().await
     }
 
+    /// How the provider's link to its store is; `None` without a provider. Never waits. Requests
+    /// are protected whatever it says: a readiness probe should look at it only to tell people.
+    pub fn health(&self) -> Option<Health> {
+        self.0.provider.as_ref().map(StateProvider::health)
+    }
+
+    /// The nodes of the cluster that are believed to be alive, this one first. Empty unless the
+    /// provider can tell nodes apart.
+    pub fn nodes(&self) -> Vec<Node> {
+        let hub = &self.0.instance.hub;
+        hub.neighbours.get().map(|n| n.nodes(hub.now())).unwrap_or_default()
+    }
+
+    /// Replaces the licence while the program runs: takes effect at once, without a restart and
+    /// without touching a request. Does nothing without a provider that needs one.
+    ///
+    /// # Errors
+    /// [`LicenseRefused`] if the policy is strict and the new one does not cover the provider,
+    /// which keeps the one it had.
+    pub fn replace_license(&self, source: impl Into<LicenseSource>) -> Result<(), LicenseRefused> {
+        let license = License { source: source.into(), policy: self.0.license_policy };
+        self.0.provider.as_ref().map_or(Ok(()), |provider| provider.license(&license))
+    }
+
     /// How the exchange with the provider fares.
     pub fn pulse_stats(&self) -> PulseStats {
         self.0.pulse.stats()
@@ -262,7 +295,8 @@ pub struct Builder {
     clock: Option<Box<dyn Clock>>,
     observer: Option<Box<dyn Observer>>,
     provider: Option<Arc<dyn StateProvider>>,
-    pulse: PulseConfig,
+    license: License,
+    pulse: Option<PulseConfig>,
     seed: Option<u64>,
 }
 
@@ -295,9 +329,27 @@ impl Builder {
         self
     }
 
-    /// Exchanges with the provider as this says.
+    /// Exchanges with the provider as this says, and not as the provider suggests.
     pub fn pulse(mut self, config: PulseConfig) -> Self {
-        self.pulse = config;
+        self.pulse = Some(config);
+        self
+    }
+
+    /// The licence key that a commercial provider needs: the key itself, or where it is. Unless
+    /// told, it is read from the environment variable `ATRION_LICENSE_KEY`. Free providers do not
+    /// look at it.
+    ///
+    /// A missing, invalid or expired licence never stops the application (see
+    /// [`license_policy`](Self::license_policy)).
+    pub fn license(mut self, source: impl Into<LicenseSource>) -> Self {
+        self.license.source = source.into();
+        self
+    }
+
+    /// What a licence that is not good does: by default the instance is built and runs, the
+    /// provider keeps to memory and says so.
+    pub const fn license_policy(mut self, policy: LicensePolicy) -> Self {
+        self.license.policy = policy;
         self
     }
 
@@ -310,8 +362,12 @@ impl Builder {
     /// Builds the instance.
     ///
     /// # Errors
-    /// [`BuildError`] if the observer's thread cannot be started.
+    /// [`BuildError`] if the observer's thread cannot be started, or if the provider needs a
+    /// licence, this one is not good and the policy is [`LicensePolicy::Strict`].
     pub fn build(self) -> Result<Atrion, BuildError> {
+        if let Some(provider) = &self.provider {
+            provider.license(&self.license)?;
+        }
         let relay = self
             .observer
             .map(|observer| Relay::start(observer, OBSERVER_QUEUE))
@@ -330,11 +386,18 @@ impl Builder {
             bad_names: AtomicU64::new(0),
             hub,
         });
-        let pulse = match self.provider {
-            Some(provider) => Pulse::start(provider, Arc::clone(&instance), self.pulse, seed),
+        let pulse = match &self.provider {
+            Some(provider) => {
+                if let Some(peers) = provider.peers() {
+                    instance.hub.neighbours.get_or_init(|| Neighbours::new(peers));
+                }
+                let config = self.pulse.unwrap_or_else(|| provider.pulse());
+                Pulse::start(Arc::clone(provider), Arc::clone(&instance), config, seed)
+            }
             None => Pulse::none(),
         };
-        Ok(Atrion(Arc::new(Handle { instance, pulse })))
+        let (provider, license_policy) = (self.provider, self.license.policy);
+        Ok(Atrion(Arc::new(Handle { instance, pulse, provider, license_policy })))
     }
 }
 

@@ -41,6 +41,7 @@ mod error;
 mod hub;
 mod instance;
 mod lanes;
+mod neighbours;
 mod observer;
 mod permit;
 mod pulse;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
+use atrion_state::peers::Notice;
 use atrion_state::pulse::PulseEvent;
 use crossbeam_queue::ArrayQueue;
 
@@ -40,6 +41,15 @@ pub enum Event {
         /// When, on the instance's clock.
         at: Timestamp,
     },
+    /// A route holds its requests back because of what other nodes said, or no longer.
+    Held {
+        /// The route.
+        route: Route,
+        /// Whether it does so from now on.
+        held: bool,
+        /// When, on the instance's clock.
+        at: Timestamp,
+    },
     /// A route was forgotten to make room for another.
     Evicted {
         /// Its name.
@@ -49,6 +59,8 @@ pub enum Event {
     Reloaded,
     /// The exchange with the provider has news: trouble, recovery, lost data.
     Pulse(PulseEvent),
+    /// The cluster has news: links, nodes, the licence.
+    Cluster(Notice),
 }
 
 /// Watches an instance. All methods have a default, so implement what you need.

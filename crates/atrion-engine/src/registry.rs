@@ -89,6 +89,12 @@ impl Registry {
         (!route.0.evicted.load(SeqCst)).then_some(route)
     }
 
+    /// The route of this name, if it exists; not a use that keeps it from being evicted.
+    pub(crate) fn peek(&self, name: &str) -> Option<Route> {
+        let route = self.by_name.pin().get(name)?.0.clone();
+        (!route.0.evicted.load(SeqCst)).then_some(route)
+    }
+
     /// Makes a route, unless somebody else just did. Serialised: new names are rare, and the
     /// requests of known routes never come here.
     pub(crate) fn insert(

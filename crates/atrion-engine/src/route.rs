@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use atrion_core::breaker::{Decision, Mode, RouteState as Reported};
-use atrion_core::law::{BreakerMode, LawConfig, Phase, WALL_OHMS};
+use atrion_core::law::{BreakerMode, LawConfig, Phase, WALL_OHMS, Word};
 use atrion_core::math;
 use atrion_core::telemetry::Telemetry;
 use atrion_core::time::Timestamp;
-use atrion_core::units::{Ohms, Volts};
+use atrion_core::units::{Ohms, UnitInterval, Volts};
 
 use crate::cell::{Cell, Counts, Env, Force, Refusal, Ticket};
 use crate::hub::Hub;
@@ -76,6 +76,13 @@ impl Env for Route {
     fn mode_changed(&self, mode: BreakerMode, at: Timestamp) {
         if self.0.hub.is_observed() {
             self.0.hub.tell(Event::ModeChanged { route: self.clone(), mode, at });
+        }
+    }
+
+    fn held_changed(&self, held: bool, at: Timestamp) {
+        self.mark();
+        if self.0.hub.is_observed() {
+            self.0.hub.tell(Event::Held { route: self.clone(), held, at });
         }
     }
 
@@ -253,6 +260,12 @@ impl Route {
         self.0.cell.is_open()
     }
 
+    /// Whether the route holds its requests back because of what other nodes say, so that only
+    /// probes pass until it has seen for itself.
+    pub fn is_held(&self) -> bool {
+        self.0.cell.is_held()
+    }
+
     /// Shadows the route, or ends that: decisions are computed, counted and observable, and
     /// everything is admitted.
     pub fn set_shadow(&self, shadow: bool) {
@@ -288,6 +301,11 @@ impl Route {
         let out = f(&mut inner, now, config.law());
         self.0.cell.publish(&inner, 0, config.law());
         out
+    }
+
+    /// What others say about this new route.
+    pub(crate) fn hear_first(&self, word: &Word, gamma: UnitInterval) {
+        self.0.cell.hear_first(word, gamma, self.0.hub.now(), self);
     }
 
     /// Brings the state up to date if that is due.

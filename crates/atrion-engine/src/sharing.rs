@@ -1,25 +1,24 @@
 //! The engine's side of the pulse: what changed is handed to the provider, what the provider
-//! remembers is taken back.
+//! remembers is taken back, and what other nodes say is heard.
 
-use std::mem;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::AcqRel;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use atrion_core::merge::Report;
 use atrion_core::time::Timestamp;
-use atrion_core::units::{Evidence, PerSecond};
+use atrion_core::units::Ohms;
 use atrion_core::vector::PhysicsVector;
 use atrion_state::clock::Clock;
-use atrion_state::provider::RouteVector;
+use atrion_state::provider::{RemoteVector, RouteVector};
 use atrion_state::pulse::{Collector, PulseEvent, PulseSource};
 
-use crate::cell::Env;
+use crate::cell::{HEALED_OHMS, Heard};
 use crate::hub::Hub;
 use crate::instance::Instance;
+use crate::neighbours::Neighbours;
 use crate::observer::Event;
-use crate::route::{Route, RouteState, ohms};
-
-/// A scar below this is healed for all purposes, in ohms.
-const HEALED_OHMS: f64 = 1e-4;
+use crate::route::{Route, RouteState};
 
 /// The instance's clock, lent to the pulse.
 #[derive(Debug)]
@@ -34,66 +33,122 @@ impl Clock for HubClock {
 /// The routes of one instance, as the pulse sees them.
 pub(crate) struct Shared {
     instance: Arc<Instance>,
-    /// Routes whose scars are healing: they change without traffic.
-    healing: Mutex<Vec<Weak<RouteState>>>,
+    visits: Mutex<Visits>,
+}
+
+/// What only the pulse touches.
+#[derive(Default)]
+struct Visits {
+    /// Routes whose state moves without traffic, or about which others complain. Weak, so that
+    /// they can be evicted.
+    restless: Vec<Weak<RouteState>>,
+    /// Scratch space.
+    reports: Vec<Report>,
+    votes: Vec<Ohms>,
 }
 
 impl Shared {
     pub(crate) fn new(instance: Arc<Instance>) -> Self {
         instance.hub.share();
-        Self { instance, healing: Mutex::new(Vec::new()) }
+        Self { instance, visits: Mutex::new(Visits::default()) }
     }
 
-    fn healing(&self) -> std::sync::MutexGuard<'_, Vec<Weak<RouteState>>> {
-        self.healing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn visits(&self) -> MutexGuard<'_, Visits> {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reports one route; `false` if there was no room and it stays marked.
-    fn report(&self, route: &Route, changes: &mut Collector<'_>) -> bool {
-        route.tick();
+    fn neighbours(&self) -> Option<&Neighbours> {
+        self.instance.hub.neighbours.get()
+    }
+
+    /// Reports every route that has seen anything; the store may know nothing.
+    fn report_all(&self, visits: &mut Visits, now: Timestamp, changes: &mut Collector<'_>) {
+        let mut fits = true;
+        self.instance.registry.for_each(|route| {
+            if route.vector().evidence.get() > 0.0 {
+                fits &= self.report(route, visits, now, changes);
+            }
+        });
+        if !fits {
+            self.instance.hub.note_overflow();
+        }
+    }
+
+    /// Brings one route up to date, with what others say of it, and reports it. `false` if there
+    /// was no room and it stays marked.
+    fn report(
+        &self,
+        route: &Route,
+        visits: &mut Visits,
+        now: Timestamp,
+        changes: &mut Collector<'_>,
+    ) -> bool {
+        self.hear(route, visits, now);
         // The mark goes first: a change from here on marks the route again, one before is seen.
         route.clear_mark();
-        let vector = route.vector();
+        let (vector, restless) = route.observation();
         let taken = changes.push(&route.0.name, vector);
         if !taken {
             route.mark();
-        } else if vector.scar_tissue.get() > HEALED_OHMS {
-            self.healing().push(Arc::downgrade(&route.0));
+        } else if restless {
+            visits.restless.push(Arc::downgrade(&route.0));
         }
         taken
+    }
+
+    /// Lets the route hear what others say of it, if there are others.
+    fn hear(&self, route: &Route, visits: &mut Visits, now: Timestamp) {
+        let Some(neighbours) = self.neighbours() else {
+            return route.tick();
+        };
+        visits.reports.clear();
+        neighbours.reports(&route.0.name, now, &mut visits.reports);
+        let heard = Heard { reports: &visits.reports, gamma: neighbours.gamma() };
+        route.0.cell.hear(&heard, &mut visits.votes, now, route);
+    }
+
+    /// The routes to visit: those that were restless before, and those that others complain about.
+    fn to_visit(&self, visits: &mut Visits, now: Timestamp) -> Vec<Route> {
+        let restless = std::mem::take(&mut visits.restless);
+        let mut routes: Vec<Route> = restless.iter().filter_map(Weak::upgrade).map(Route).collect();
+        if let Some(neighbours) = self.neighbours() {
+            neighbours.complaints(&self.instance, now, &mut routes);
+        }
+        let mut seen = HashSet::with_capacity(routes.len());
+        routes.retain(|route| seen.insert(Arc::as_ptr(&route.0)));
+        routes
     }
 }
 
 impl PulseSource for Shared {
-    /// Visits the routes that changed and those that heal, not all routes; all of them only
-    /// after a connection, or if more changed at once than could be noted.
-    fn collect(&self, _: Timestamp, changes: &mut Collector<'_>) {
+    /// Visits the routes that changed, those that heal and those that others complain about, not
+    /// all routes; all of them only after a connection, or if more changed at once than could be
+    /// noted.
+    fn collect(&self, now: Timestamp, changes: &mut Collector<'_>) {
         let hub = &self.instance.hub;
         hub.refill();
-        if changes.wants_all() || hub.take_overflow() {
-            let mut fits = true;
-            self.instance.registry.for_each(|route| {
-                if route.vector().evidence.get() > 0.0 {
-                    fits &= self.report(route, changes);
-                }
-            });
-            if !fits {
-                hub.note_overflow();
+        let mut visits = self.visits();
+        let visits = &mut *visits;
+        if let Some(neighbours) = self.neighbours() {
+            neighbours.meet_new_routes(&self.instance);
+            while let Some(notice) = neighbours.next_notice() {
+                hub.tell(Event::Cluster(notice));
             }
-            return;
         }
-        // Ticking marks what has changed by then; the marked ones are reported below.
-        for route in mem::take(&mut *self.healing()) {
-            if let Some(state) = route.upgrade() {
-                let route = Route(state);
-                route.tick();
-                route.mark();
-            }
+        if changes.wants_all() || hub.take_overflow() {
+            visits.restless.clear();
+            return self.report_all(visits, now, changes);
+        }
+        for route in self.to_visit(visits, now) {
+            self.report(&route, visits, now, changes);
         }
         while changes.room() > 0 {
             let Some(route) = hub.take_changed() else { break };
             if let Some(state) = route.upgrade() {
-                self.report(&Route(state), changes);
+                let route = Route(state);
+                if route.is_marked() {
+                    self.report(&route, visits, now, changes);
+                }
             }
         }
     }
@@ -110,6 +165,25 @@ impl PulseSource for Shared {
         }
     }
 
+    /// Somebody said something about a route: whoever has it hears of it at once, not only at
+    /// the next pulse.
+    fn apply_remote(&self, remote: &RemoteVector, now: Timestamp) {
+        let Some(neighbours) = self.neighbours() else { return };
+        let mut visits = self.visits();
+        let visits = &mut *visits;
+        let Some(route) = self.instance.registry.peek(&remote.route) else {
+            let config = self.instance.hub.config.load();
+            return neighbours.remember(neighbours.route_id(&remote.route), now, config.law());
+        };
+        let is_visited = route.0.cell.is_hearing();
+        if is_visited || neighbours.is_complained_about(&route, now, &mut visits.reports) {
+            self.hear(&route, visits, now);
+        }
+        if !is_visited && route.0.cell.is_hearing() {
+            visits.restless.push(Arc::downgrade(&route.0));
+        }
+    }
+
     fn on_event(&self, event: &PulseEvent) {
         self.instance.hub.tell(Event::Pulse(event.clone()));
     }
@@ -118,15 +192,13 @@ impl PulseSource for Shared {
 impl Route {
     /// The route's state as it is shared: own observation only, nothing heard from others.
     pub fn vector(&self) -> PhysicsVector {
+        self.observation().0
+    }
+
+    fn observation(&self) -> (PhysicsVector, bool) {
         let now = self.0.hub.now();
-        let (parts, scar, evidence) = self.with_law(|law| self.0.cell.observation(law));
-        PhysicsVector {
-            resistance: ohms(parts.total()),
-            momentum: PerSecond::ZERO,
-            scar_tissue: ohms(scar),
-            timestamp: now,
-            evidence: Evidence::try_new(evidence).unwrap_or(Evidence::ZERO),
-        }
+        let config = self.0.hub.config.load();
+        self.0.cell.vector(now, config.law())
     }
 
     fn restore(&self, vector: &PhysicsVector, now: Timestamp) {
@@ -138,6 +210,7 @@ impl Route {
                 breaker.restore_scar(vector.scar_tissue.get() * healed, now, law);
             }
         });
+        self.mark();
     }
 
     /// Notes that the shared state changed.
@@ -149,5 +222,9 @@ impl Route {
 
     fn clear_mark(&self) {
         self.0.marked.swap(false, AcqRel);
+    }
+
+    fn is_marked(&self) -> bool {
+        self.0.marked.load(std::sync::atomic::Ordering::Acquire)
     }
 }

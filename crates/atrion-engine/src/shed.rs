@@ -17,6 +17,9 @@ pub enum Reason {
     Scarred,
     /// The route's breaker is open; only probes pass.
     BreakerOpen,
+    /// Other nodes say that the route fails, and this one has not seen otherwise yet; only probes
+    /// pass.
+    Held,
     /// An operator closed the route by hand.
     ForcedOpen,
 }
@@ -28,6 +31,7 @@ impl Reason {
             Self::Saturated => "saturated",
             Self::Scarred => "scarred",
             Self::BreakerOpen => "breaker_open",
+            Self::Held => "held",
             Self::ForcedOpen => "forced_open",
         }
     }
@@ -49,8 +53,8 @@ pub struct Parts {
     pub saturation: f64,
     /// Memory of failures, this node's share.
     pub scar: f64,
-    /// Memory of failures, the share that other nodes reported. Zero as long as nothing that
-    /// shares scars between nodes is in use.
+    /// Memory of failures, the part that other nodes' words add. Zero as long as nothing that shares
+    /// scars between nodes is in use.
     pub cluster_scar: f64,
     /// Stress from reported telemetry: pressure, momentum and staleness together.
     pub reported: f64,

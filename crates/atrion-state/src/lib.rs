@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`provider`] | the port: [`StateProvider`](provider::StateProvider), with its contract in numbered clauses |
 //! | `contract` | the contract as a test suite for any adapter (feature `test-util`) |
+//! | [`peers`] | the cluster's part of the port: what each other node last said |
+//! | [`license`] | what the user says about the licence, for the providers that need one |
 //! | [`in_memory`] | the default provider: bounded, least recently used goes first |
 //! | [`manager`] | a cache of routes with lock-free reads that feeds the pulse |
 //! | [`pulse`] | compute, buffer, push, pull: a machine without I/O |
@@ -47,8 +49,10 @@ pub mod driver;
 pub mod entropy;
 pub mod error;
 pub mod in_memory;
+pub mod license;
 pub mod manager;
 pub mod manual;
+pub mod peers;
 pub mod provider;
 pub mod pulse;
 mod runner;

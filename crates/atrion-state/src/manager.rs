@@ -7,16 +7,14 @@
 //!
 //! ```
 //! use std::num::NonZeroUsize;
-//! use atrion_core::{time::Timestamp, units::{Evidence, Ohms, PerSecond}, vector::PhysicsVector};
+//! use atrion_core::{time::Timestamp, units::{Evidence, Ohms}, vector::PhysicsVector};
 //! use atrion_state::manager::StateManager;
 //!
 //! let manager = StateManager::with_capacity(NonZeroUsize::new(1_000).unwrap());
 //! let vector = PhysicsVector {
-//!     resistance: Ohms::try_new(12.5)?,
-//!     momentum: PerSecond::ZERO,
 //!     scar_tissue: Ohms::try_new(2.5)?,
-//!     timestamp: Timestamp::from_secs(1),
 //!     evidence: Evidence::try_new(40.0)?,
+//!     ..PhysicsVector::idle(Ohms::try_new(12.5)?, Timestamp::from_secs(1))
 //! };
 //! assert_eq!(manager.get_local("api/checkout"), None); // cold start
 //! assert!(manager.sync("api/checkout", vector));

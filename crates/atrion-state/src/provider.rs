@@ -11,6 +11,9 @@ use atrion_core::vector::PhysicsVector;
 use futures_core::Stream;
 
 pub use crate::error::{Cause, ProviderError};
+pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+pub use crate::peers::{Node, NodeId, Notice, Peers, RouteId};
+use crate::pulse::PulseConfig;
 
 /// A boxed future, so that the port can be used as `dyn StateProvider`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -117,7 +120,8 @@ pub enum Health {
 /// 16. **`subscribe`** is optional: `None` means that the provider does not share. A stream
 ///     begins with what is known of the other nodes and goes on with what they write. For each
 ///     route the newest state arrives in the end; states in between may be skipped, any state
-///     may arrive twice, and between routes there is no order.
+///     may arrive twice, and between routes there is no order. Numbers may have travelled in
+///     single precision.
 /// 17. **No echo.** A subscription never delivers the provider's own vectors.
 /// 18. **Gaps in delivery.** A slow reader delays nobody and costs bounded memory. A provider
 ///     that lost something which it cannot make good ends the stream; the reader subscribes
@@ -199,6 +203,38 @@ pub trait StateProvider: Send + Sync + 'static {
 
     /// How the link is, without waiting.
     fn health(&self) -> Health;
+
+    /// What is wrong while [`health`](Self::health) is not [`Health::Healthy`], in one line for an
+    /// operator, without waiting. `None` unless overridden.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// What each other node last said, for providers that can tell the nodes apart. With it a
+    /// node weighs the others' word against its own and shares the probing with them. `None`
+    /// unless overridden: then [`subscribe`](Self::subscribe) only informs.
+    fn peers(&self) -> Option<Arc<dyn Peers>> {
+        None
+    }
+
+    /// How the pulse should run with this provider, unless the user says otherwise. The defaults
+    /// unless overridden.
+    fn pulse(&self) -> PulseConfig {
+        PulseConfig::default()
+    }
+
+    /// Takes the licence that the user gave, for providers that need one. Called once, before
+    /// [`connect`](Self::connect), and again whenever the user replaces it. Takes any unless
+    /// overridden.
+    ///
+    /// # Errors
+    /// [`LicenseRefused`] if the licence does not cover this provider and its policy is
+    /// [`LicensePolicy::Strict`]. With the lenient policy the provider takes it, keeps to memory
+    /// and says so.
+    fn license(&self, license: &License) -> Result<(), LicenseRefused> {
+        let _ = license;
+        Ok(())
+    }
 }
 
 /// Refuses names longer than [`MAX_ROUTE_BYTES`], for adapters to call first (clause 11).
@@ -253,5 +289,21 @@ impl<P: StateProvider + ?Sized> StateProvider for Arc<P> {
 
     fn health(&self) -> Health {
         P::health(self)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        P::trouble(self)
+    }
+
+    fn peers(&self) -> Option<Arc<dyn Peers>> {
+        P::peers(self)
+    }
+
+    fn pulse(&self) -> PulseConfig {
+        P::pulse(self)
+    }
+
+    fn license(&self, license: &License) -> Result<(), LicenseRefused> {
+        P::license(self, license)
     }
 }

@@ -266,8 +266,14 @@ impl Pulse {
 
     /// What the provider says of itself; ask it at each visit to the source. A provider that
     /// works from memory while its store is away succeeds in every call, and only this shows the
-    /// trouble.
-    pub fn handle_health(&mut self, health: Health, now: Timestamp, draw: UnitInterval) {
+    /// trouble; `trouble` says what it is.
+    pub fn handle_health(
+        &mut self,
+        health: Health,
+        trouble: Option<&str>,
+        now: Timestamp,
+        draw: UnitInterval,
+    ) {
         let now = self.time.advance(now);
         if !self.link.is_up() || self.operation.is_some() {
             return;
@@ -275,10 +281,10 @@ impl Pulse {
         let event = if health == Health::Disconnected {
             self.link.lost();
             self.stats.failures += 1;
-            let reason = "the provider has lost its connection";
+            let reason = trouble.unwrap_or("the provider has lost its connection");
             self.link.fail(reason, now, draw)
         } else {
-            self.link.reported(health, now)
+            self.link.reported(health, trouble, now)
         };
         self.tell(event);
     }

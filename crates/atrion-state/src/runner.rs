@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::contain::{Guarded, GuardedStream, contain};
 use crate::entropy::Draws;
-use crate::provider::{BoxStream, ProviderError, RemoteVector, RouteVector, StateProvider};
+use crate::provider::{BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider};
 use crate::pulse::{OperationId, Pulse, PulseConfig, PulseSource, Request};
 
 /// What a call of the provider gives.
@@ -62,8 +62,11 @@ impl<C: Clock> Runner<C> {
             self.pulse.handle_source_panic();
         }
         // A provider that panics here will fail in its calls too, where it is counted.
-        if let Ok(health) = contain(|| self.provider.health()) {
-            self.pulse.handle_health(health, now, self.draws.draw());
+        if let Ok((health, trouble)) = contain(|| {
+            let health = self.provider.health();
+            (health, (health != Health::Healthy).then(|| self.provider.trouble()).flatten())
+        }) {
+            self.pulse.handle_health(health, trouble.as_deref(), now, self.draws.draw());
         }
     }
 

@@ -49,14 +49,47 @@
 //! counted and told to the observer, and everything is admitted. [`Route::explain`] says what a
 //! voltage would meet and why. [`Route::force`] is the hand on the switch during an incident.
 //!
+//! # Several pods
+//!
+//! With the feature `cluster` and a licence key, pods that share a Redis warn each other:
+//!
+//! ```no_run
+//! # #[cfg(feature = "cluster")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use atrion::{Atrion, RedisClusterProvider};
+//! use std::{env, time::Duration};
+//!
+//! let atrion = Atrion::builder()
+//!     .provider(
+//!         RedisClusterProvider::builder()
+//!             .url(env::var("REDIS_URL")?)
+//!             .sync_interval(Duration::from_millis(100))
+//!             .channel("atrion:sync")
+//!             .gamma(0.3)
+//!             .build()?,
+//!     )
+//!     .license(env::var("ATRION_LICENSE_KEY"))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "cluster"))]
+//! # fn main() {}
+//! ```
+//!
+//! Redis may be slow, hung or gone, and the licence missing: requests do not notice. See
+//! `docs/cluster.md` and `docs/licensing.md`.
+//!
 //! # Features
 //!
 //! None is on by default; the default build starts no thread and needs no runtime.
 //!
+//! - `cluster`: sharing over Redis, with the client `redis`; `fred`: with the client `fred`.
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
 
+#[cfg(any(feature = "cluster", feature = "fred"))]
+pub use atrion_cluster::{ClusterConfigError, RedisClusterProvider};
 pub use atrion_core::error::{ConfigError, OutOfRange};
 pub use atrion_core::flow::Priority;
 pub use atrion_core::law::{self, BreakerMode, LawConfig, Phase};
@@ -72,12 +105,22 @@ pub use atrion_engine::{
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
 pub use atrion_state::in_memory::InMemoryProvider;
+pub use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
 pub use atrion_state::manager::StateManager;
-pub use atrion_state::provider::{self, StateProvider};
+pub use atrion_state::peers::{Node, NodeId, Notice, Peers};
+pub use atrion_state::provider::{self, Health, StateProvider};
 pub use atrion_state::pulse;
 
 /// The physics, for those who want only that: pure functions and machines, `no_std`.
 pub use atrion_core as core;
+
+/// Sharing over Redis (features `cluster` and `fred`): settings, counters, the wire format.
+#[cfg(any(feature = "cluster", feature = "fred"))]
+pub use atrion_cluster as cluster;
+
+/// Licence keys (features `cluster` and `fred`): what the providers check them with.
+#[cfg(any(feature = "cluster", feature = "fred"))]
+pub use atrion_license as license;
 
 /// Tower middleware (feature `tower`).
 #[cfg(feature = "tower")]

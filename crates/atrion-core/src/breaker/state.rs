@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 use crate::time::Timestamp;
 use crate::tuner::Tuner;
 use crate::units::{Evidence, Ohms, PerSecond, UnitInterval};
-use crate::vector::PhysicsVector;
+use crate::vector::{PhysicsVector, Stance};
 
 /// Half-life of the evidence behind a state, s.
 const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
@@ -323,6 +323,8 @@ impl RouteState {
             scar_tissue: present.scar,
             timestamp: now,
             evidence: Evidence::computed(present.evidence_at(now)),
+            demand: PerSecond::ZERO,
+            stance: Stance { open: present.mode() == Mode::CircuitBreaker, ..Stance::CALM },
         }
     }
 

@@ -5,6 +5,8 @@
 //! and whether there is trauma depends on the error *rate*, so neither does the amount of traffic.
 
 use super::LawConfig;
+use super::demand::Demand;
+use super::prober::Prober;
 use crate::math;
 use crate::time::Timestamp;
 
@@ -12,11 +14,7 @@ use crate::time::Timestamp;
 /// was not wounded for an hour. Short enough that one tick alone never opens the breaker.
 const LONGEST_TRAUMA_SECS: f64 = 0.1;
 /// Evidence halves in this time.
-const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
-/// A probe that has not returned after this many full waits no longer holds its place.
-const PROBE_LOST_AFTER_WAITS: f64 = 4.0;
-/// At most `2^MAX_PROBE_DOUBLINGS` probes are outstanding.
-const MAX_PROBE_DOUBLINGS: u8 = 6;
+pub(super) const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
 
 /// Whether requests flow by voltage, or only as probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,12 +34,9 @@ pub struct Breaker {
     /// Recent successes and failures, halved every few seconds and by each of the other kind.
     seen_ok: f64,
     seen_failed: f64,
-    next_probe: Timestamp,
-    probes_lost_at: Timestamp,
-    wait_secs: f64,
+    demand: Demand,
+    prober: Prober,
     mode: BreakerMode,
-    good_in_a_row: u8,
-    outstanding: u8,
 }
 
 /// What ended since the last tick, as far as the breaker cares.
@@ -67,12 +62,9 @@ impl Breaker {
             scar: 0.0,
             seen_ok: 0.0,
             seen_failed: 0.0,
-            next_probe: Timestamp::ZERO,
-            probes_lost_at: Timestamp::MAX,
-            wait_secs: config.probe_secs(),
+            demand: Demand::default(),
+            prober: Prober::new(config),
             mode: BreakerMode::Closed,
-            good_in_a_row: 0,
-            outstanding: 0,
         }
     }
 
@@ -91,11 +83,31 @@ impl Breaker {
         self.error_rate
     }
 
-    /// Evidence for the present claim, in requests: recent successes while the scar is healed,
-    /// recent failures while it is not. Halves every 3 s and with every contradiction
-    /// (blending study, section 2). Zero means that nobody has looked.
+    /// E: evidence for the present claim, in requests. Recent successes while the scar is healed;
+    /// recent failures, or arrivals if those are more, while it is not: an open breaker keeps its
+    /// vote for as long as somebody asks. Halves every 3 s, successes and failures also with every
+    /// contradiction (blending study, section 2). Zero means that nobody has looked.
     pub fn evidence(&self, config: &LawConfig) -> f64 {
-        if self.scar < config.close_ohms() { self.seen_ok } else { self.seen_failed }
+        if self.scar < config.close_ohms() {
+            self.seen_ok
+        } else {
+            math::max(self.seen_failed, self.demand.recent())
+        }
+    }
+
+    /// How much the route is asked for; counted only where somebody wants to know.
+    pub const fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    /// Arrivals are counted from `now` on, when their counter stands at `arrivals`.
+    pub const fn count_from(&mut self, arrivals: u32, now: Timestamp) {
+        self.demand = Demand::new(arrivals, now);
+    }
+
+    /// The counter of arrivals, which wraps, stands at `arrivals` now.
+    pub fn count_to(&mut self, arrivals: u32, now: Timestamp) {
+        self.demand.update(arrivals, now);
     }
 
     fn see(&mut self, endings: &Endings, dt_secs: f64) {
@@ -119,8 +131,36 @@ impl Breaker {
     }
 
     /// When an open route lets the next probe pass.
-    pub const fn next_probe(&self) -> Timestamp {
-        self.next_probe
+    pub fn next_probe(&self) -> Timestamp {
+        self.prober.next()
+    }
+
+    /// The schedule of probes.
+    pub const fn prober(&self) -> &Prober {
+        &self.prober
+    }
+
+    /// T: how long a round of probing takes, s; longer while other nodes look too.
+    pub const fn set_round(&mut self, secs: f64) {
+        self.prober.set_round(secs);
+    }
+
+    /// Another node's probe succeeded: an open route looks no later than `at`.
+    pub fn invite(&mut self, at: Timestamp) {
+        if self.mode == BreakerMode::Open {
+            self.prober.invite(at);
+        }
+    }
+
+    /// Requests of a closed route that looked into what others say: each moves the error rate by
+    /// half, as a probe does.
+    pub fn verified(&mut self, ok: u32, failed: u32) {
+        for _ in 0..ok.min(u32::from(u8::MAX)) {
+            self.error_rate *= 0.5;
+        }
+        for _ in 0..failed.min(u32::from(u8::MAX)) {
+            self.error_rate += (1.0 - self.error_rate) * 0.5;
+        }
     }
 
     /// Applies what ended during the last `dt_secs`. `draw`, uniform in `[0, 1)`, jitters the
@@ -178,20 +218,17 @@ impl Breaker {
         // Ordinary completions belong to requests sent before the trip: they are old news.
         self.scar *= math::decay(config.healing_per_sec(), dt_secs);
         if endings.probes_cancelled > 0 {
-            let places = endings.probes_cancelled.min(u32::from(u8::MAX)) as u8;
-            self.outstanding = self.outstanding.saturating_sub(places);
-            // It says nothing, but it was a look: the next one waits as long again.
-            self.next_probe = self.next_probe.max(now.add_secs(self.wait_secs));
+            self.prober.cancelled(endings.probes_cancelled, now);
         }
         for _ in 0..endings.probes_ok.min(u32::from(u8::MAX)) {
             self.probe_succeeded(now, config);
         }
         // Failures last: among results of the same moment the bad ones decide.
         if endings.probes_failed > 0 {
-            let failed = endings.probes_failed.min(u32::from(u8::MAX)) as u8;
-            self.outstanding = self.outstanding.saturating_sub(failed);
             self.error_rate += (1.0 - self.error_rate) * 0.5;
-            self.rest(now, draw, config);
+            // Deepest scar, full wait, start over with one probe.
+            self.scar = config.scar_max_ohms();
+            self.prober.failed(endings.probes_failed, now, draw);
             return None;
         }
         if self.scar < config.close_ohms() && self.error_rate < config.error_critical() / 2.0 {
@@ -218,25 +255,14 @@ impl Breaker {
 
     fn open(&mut self, now: Timestamp, draw: f64, config: &LawConfig) {
         self.mode = BreakerMode::Open;
-        self.outstanding = 0;
-        self.rest(now, draw, config);
-    }
-
-    /// Deepest scar, full wait, start over with one probe.
-    fn rest(&mut self, now: Timestamp, draw: f64, config: &LawConfig) {
         self.scar = config.scar_max_ohms();
-        self.good_in_a_row = 0;
-        self.wait_secs = config.probe_secs() * (0.8 + 0.4 * draw);
-        self.next_probe = now.add_secs(self.wait_secs);
+        self.prober.start(now, draw, config);
     }
 
     fn probe_succeeded(&mut self, now: Timestamp, config: &LawConfig) {
-        self.outstanding = self.outstanding.saturating_sub(1);
-        self.good_in_a_row = self.good_in_a_row.saturating_add(1).min(MAX_PROBE_DOUBLINGS);
+        self.prober.succeeded(now);
         self.error_rate *= 0.5;
         self.scar *= config.probe_heal();
-        self.wait_secs *= 0.5;
-        self.next_probe = now.add_secs(self.wait_secs);
     }
 
     /// Back to flow, without residue: a scar left behind would keep the lowest tiers out for
@@ -244,33 +270,18 @@ impl Breaker {
     fn close(&mut self) {
         self.mode = BreakerMode::Closed;
         self.scar = 0.0;
-        self.outstanding = 0;
-        self.good_in_a_row = 0;
+        self.prober.stop();
     }
 
     /// Whether an open route would let a probe pass at `now`.
     pub fn probe_due(&self, now: Timestamp) -> bool {
-        self.mode == BreakerMode::Open
-            && now >= self.next_probe
-            && (self.outstanding < self.places() || now >= self.probes_lost_at)
+        self.mode == BreakerMode::Open && self.prober.is_due(now)
     }
 
-    /// Takes the place of a probe if one is due. `config` says when a probe that never returns
-    /// is given up: a hung or leaked one must not keep the route open for ever.
-    pub fn try_probe(&mut self, now: Timestamp, config: &LawConfig) -> bool {
-        let due = self.probe_due(now);
-        if due {
-            if self.outstanding >= self.places() {
-                self.outstanding = 0;
-            }
-            self.outstanding = self.outstanding.saturating_add(1);
-            self.probes_lost_at = now.add_secs(PROBE_LOST_AFTER_WAITS * config.probe_secs());
-        }
-        due
-    }
-
-    const fn places(&self) -> u8 {
-        1 << self.good_in_a_row
+    /// Takes the place of a probe if one is due. A probe that never returns is given up after a
+    /// while: a hung or leaked one must not keep the route open for ever.
+    pub fn try_probe(&mut self, now: Timestamp) -> bool {
+        self.mode == BreakerMode::Open && self.prober.try_take(now)
     }
 
     /// Applies an error rate measured elsewhere, over `count` requests.
@@ -279,11 +290,9 @@ impl Breaker {
         self.error_rate += weight * (rate - self.error_rate);
     }
 
-    /// The clock stepped back to `now`: no wait may end later than it would have begun there.
-    pub(super) fn rebase(&mut self, now: Timestamp, config: &LawConfig) {
-        self.next_probe = self.next_probe.min(now.add_secs(self.wait_secs));
-        let lost_after = PROBE_LOST_AFTER_WAITS * config.probe_secs();
-        self.probes_lost_at = self.probes_lost_at.min(now.add_secs(lost_after));
+    /// The clock stepped back to `now`.
+    pub(super) fn rebase(&mut self, now: Timestamp) {
+        self.prober.rebase(now);
     }
 
     /// Forgets everything, as if nothing had ever failed.
@@ -299,7 +308,20 @@ impl Breaker {
         }
         self.open(now, 0.5, config);
         self.scar = math::min(ohms, config.scar_max_ohms());
-        self.next_probe = now;
+        self.prober.invite(now);
+    }
+}
+
+#[cfg(test)]
+impl Breaker {
+    /// A closed breaker with this scar, ohm.
+    pub(super) fn restore_scar_of(&mut self, ohms: f64) {
+        self.scar = ohms;
+    }
+
+    /// Has seen so many successes just now.
+    pub(super) fn see_for_test(&mut self, ok: f64) {
+        self.seen_ok += ok;
     }
 }
 
@@ -382,7 +404,7 @@ mod tests {
         let config = LawConfig::default();
         let (mut b, tick) = tripped(&config);
         let later = at(tick).add_secs(1.0);
-        assert!(b.try_probe(later, &config));
+        assert!(b.try_probe(later));
         let cancelled = Endings { probes_cancelled: 1, ..Endings::default() };
         b.tick(&cancelled, DT, later, 0.5, &config);
         assert!(!b.probe_due(later) && b.probe_due(later.add_secs(0.5)));
@@ -396,7 +418,7 @@ mod tests {
         while b.mode() == BreakerMode::Open {
             tick += 1;
             let mut endings = Endings::default();
-            while b.try_probe(at(tick), &config) {
+            while b.try_probe(at(tick)) {
                 endings.probes_ok += 1;
             }
             b.tick(&endings, DT, at(tick), 0.5, &config);
@@ -411,9 +433,9 @@ mod tests {
         let config = LawConfig::default();
         let (mut b, tick) = tripped(&config);
         let first = at(tick).add_secs(1.0);
-        assert!(b.try_probe(first, &config));
-        assert!(!b.try_probe(first.add_secs(0.5), &config), "one at a time");
-        assert!(b.try_probe(first.add_secs(1.5), &config), "the lost one is given up");
+        assert!(b.try_probe(first));
+        assert!(!b.try_probe(first.add_secs(0.5)), "one at a time");
+        assert!(b.try_probe(first.add_secs(1.5)), "the lost one is given up");
     }
 
     #[test]

@@ -99,6 +99,30 @@ law_config! {
     probe_heal = 0.25 [""] in 0.0 ..= 0.99;
     /// Longest time between two recomputations of a busy route.
     tick_secs = 0.05 ["s"] in 0.001 ..= 1.0;
+    /// E_min: a node with less evidence about a route has no vote on it.
+    hearsay_evidence_min = 1.0 ["requests"] in 0.01 ..= 1e3;
+    /// E_cap: more evidence than this counts as this. It bounds for how long a departed node
+    /// votes (7 s by default), and must exceed the least evidence.
+    hearsay_evidence_cap = 5.0 ["requests"] in 0.01 ..= 1e6;
+    /// k: own evidence at which a node's own word weighs half of what gamma leaves it.
+    hearsay_evidence_half = 2.0 ["requests"] in 0.0 ..= 1e6;
+    /// Most ohms that a minority of complaints adds, so that a warning is felt before it is
+    /// believed. It sheds low priorities only, and only until a few requests succeed.
+    hearsay_caution_ohms = 14.0 ["ohm"] in 0.0 ..= 1e3;
+    /// n_v: own successes in a row that refute what others say.
+    hearsay_proofs = 4.0 ["requests"] in 1.0 ..= 1e3;
+    /// Quiet time after which an episode of hearsay is over and what refuted it is forgotten.
+    hearsay_quiet_secs = 5.0 ["s"] in 0.1 ..= 3600.0;
+    /// When a peer's probe succeeds, the next own one comes within this time.
+    hearsay_invitation_secs = 0.25 ["s"] in 0.0 ..= 60.0;
+    /// A peer's demand counts as at most this many times the own one, whatever it claims: it bounds
+    /// by how much one liar delays a recovery (to `1.2 probe_secs (1 + clip)`, 3.3 s).
+    hearsay_demand_clip = 10.0 [""] in 0.0 ..= 1e6;
+    /// While others probe too, at most one of this many own requests is a probe.
+    hearsay_probe_share = 10.0 ["requests"] in 1.0 ..= 1e6;
+    /// Longest wait between two probes however many others look, unless the own demand is so low
+    /// that the share above takes longer.
+    hearsay_probe_longest_secs = 15.0 ["s"] in 0.001 ..= 3600.0;
 }
 
 impl LawConfig {
@@ -141,6 +165,12 @@ impl LawConfigBuilder {
         let below = [
             ("law.close_ohms", c.close_ohms, "law.open_ohms", c.open_ohms),
             ("law.open_ohms", c.open_ohms, "law.scar_max_ohms", c.scar_max_ohms),
+            (
+                "law.hearsay_evidence_min",
+                c.hearsay_evidence_min,
+                "law.hearsay_evidence_cap",
+                c.hearsay_evidence_cap,
+            ),
         ];
         for (field, value, other, other_value) in below {
             if value >= other_value {

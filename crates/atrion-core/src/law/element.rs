@@ -1,7 +1,7 @@
 //! One route's element: start-up, saturation and breaker under one roof.
 
 use super::LawConfig;
-use super::breaker::{Breaker, BreakerMode, Endings};
+use super::breaker::{Breaker, BreakerMode};
 use super::gate::Gate;
 use super::saturation::Saturation;
 use super::startup::{Exhale, Learned, Startup, YARDSTICK_REQUESTS};
@@ -76,9 +76,11 @@ pub struct Element {
 impl Element {
     /// A route nobody has used. Its first tick hands out the first marks.
     pub fn new(now: Timestamp, config: &LawConfig) -> Self {
+        let mut breaker = Breaker::new(config);
+        breaker.count_from(0, now);
         Self {
             learning: Learning::Startup(Startup::new(config)),
-            breaker: Breaker::new(config),
+            breaker,
             last_tick: now,
             last_growth: Timestamp::ZERO,
             marks_given: YARDSTICK_REQUESTS,
@@ -218,16 +220,10 @@ impl Element {
     ) -> TickReport {
         let dt_secs = now.secs_since(self.last_tick);
         if now < self.last_tick {
-            self.rebase(now, config);
+            self.rebase(now);
         }
         self.last_tick = now;
-        let endings = Endings {
-            completed: window.successes.saturating_add(window.errors),
-            failed: window.errors,
-            probes_ok: window.probes_ok,
-            probes_failed: window.probes_failed,
-            probes_cancelled: window.probes_cancelled,
-        };
+        let endings = window.endings();
         let mode = self.breaker.tick(&endings, dt_secs, now, draw, config);
         self.marked_done = self.marked_done.saturating_add(window.marked_done);
         let next = self.learn(window, refused, dt_secs, now, config);
@@ -240,9 +236,9 @@ impl Element {
         TickReport { mode, phase_changed, marks: self.give_marks(config) }
     }
 
-    fn rebase(&mut self, now: Timestamp, config: &LawConfig) {
+    fn rebase(&mut self, now: Timestamp) {
         self.last_growth = self.last_growth.min(now);
-        self.breaker.rebase(now, config);
+        self.breaker.rebase(now);
         match &mut self.learning {
             Learning::Startup(s) => s.rebase(now),
             Learning::Exhale(e) => e.rebase(now),

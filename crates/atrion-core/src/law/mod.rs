@@ -18,17 +18,27 @@
 //! | `Q`       | queue allowance, requests                 | [`Gate::queue`] |
 //! | `v_g`     | ground potential of the traffic, V        | [`ground_after`] |
 //! | `S`, `e`  | scar, ohm; error rate                     | [`Breaker`] |
+//! | `m`, `h`  | the cluster's scar and the hearsay that acts, ohm | [`Word`], [`Hearsay`] |
+//! | `d`, `sigma` | demand, 1/s; stretch of a round of probing | [`Demand`], [`Word::sharing`] |
 
 mod breaker;
 mod config;
+mod demand;
 mod element;
 mod gate;
+mod hearsay;
+mod prober;
 mod saturation;
 mod startup;
 mod window;
+mod word;
 
 pub use breaker::{Breaker, BreakerMode, Endings};
 pub use config::{LawConfig, LawConfigBuilder};
+pub use demand::Demand;
 pub use element::{Element, Phase, Sample, TickReport};
 pub use gate::{Gate, WALL_OHMS, ground_after};
+pub use hearsay::{Hearsay, Moment};
+pub use prober::Prober;
 pub use window::{Latencies, Window};
+pub use word::{OwnWord, Word};

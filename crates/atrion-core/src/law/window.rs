@@ -5,6 +5,8 @@
 //! `1 - (1 - 1/n)^k` after `k` samples, whatever their order is worth, so nothing but the order
 //! within one tick is lost.
 
+use super::breaker::Endings;
+
 /// Nanoseconds' natural logarithm offset: `ln(t / s) = ln(t / ns) - LN_1E9`.
 const LN_1E9: f64 = 20.723_265_836_946_41;
 /// Latency codes are base-2 logarithms with this many steps per octave.
@@ -79,4 +81,17 @@ pub struct Window {
     pub probes_failed: u32,
     /// Probes that were cancelled: they say nothing and only return their place.
     pub probes_cancelled: u32,
+}
+
+impl Window {
+    /// What ended, as far as the breaker cares.
+    pub const fn endings(&self) -> Endings {
+        Endings {
+            completed: self.successes.saturating_add(self.errors),
+            failed: self.errors,
+            probes_ok: self.probes_ok,
+            probes_failed: self.probes_failed,
+            probes_cancelled: self.probes_cancelled,
+        }
+    }
 }

@@ -2,6 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+const SAYS_NOTHING: Report = Report {
+    scar: Ohms::ZERO,
+    evidence: Evidence::ZERO,
+    demand: PerSecond::ZERO,
+    stance: Stance::CALM,
+    age_secs: 0.0,
+};
+
 fn ohms(value: f64) -> Ohms {
     Ohms::try_new(value).unwrap()
 }
@@ -12,7 +20,8 @@ fn share(value: f64) -> UnitInterval {
 
 fn reports() -> impl Strategy<Value = Vec<Report>> {
     let one = (0.0..500.0_f64, 0.0..100.0_f64, -1.0..30.0_f64).prop_map(|(s, e, age_secs)| {
-        Report { scar: ohms(s), evidence: Evidence::try_new(e).unwrap(), age_secs }
+        let evidence = Evidence::try_new(e).unwrap();
+        Report { scar: ohms(s), evidence, age_secs, ..SAYS_NOTHING }
     });
     prop::collection::vec(one, 0..20)
 }
@@ -24,7 +33,7 @@ fn cluster(reports: &[Report]) -> Option<Ohms> {
 
 #[test]
 fn too_little_scratch_is_an_error_and_not_a_smaller_vote() {
-    let report = Report { scar: Ohms::ZERO, evidence: Evidence::from(5_u32), age_secs: 0.0 };
+    let report = Report { evidence: Evidence::from(5_u32), ..SAYS_NOTHING };
     let result = cluster_scar(&[report; 3], &mut [Ohms::ZERO; 2], &VotingRules::default());
     assert_eq!(result, Err(ScratchTooSmall { have: 2, need: 3 }));
 }
@@ -36,6 +45,7 @@ fn who_saw_nothing_or_left_has_no_vote() {
         scar: ohms(100.0),
         evidence: Evidence::try_new(e).unwrap(),
         age_secs,
+        ..SAYS_NOTHING
     };
     assert_eq!(rules.vote(&report(0.99, 0.0)), None);
     assert_eq!(rules.vote(&report(1.0, 0.0)), Some(ohms(100.0)));
@@ -97,11 +107,11 @@ proptest! {
     fn one_liar_among_the_healthy_moves_nothing(
         healthy in 1_usize..20, lie in 0.0..f64::MAX, weight in 0.0..f64::MAX, at in 0_usize..20,
     ) {
-        let honest = Report { scar: Ohms::ZERO, evidence: Evidence::from(5_u32), age_secs: 0.1 };
+        let honest = Report { evidence: Evidence::from(5_u32), age_secs: 0.1, ..SAYS_NOTHING };
         let liar = Report {
             scar: ohms(lie),
             evidence: Evidence::try_new(weight).unwrap(),
-            age_secs: 0.0,
+            ..SAYS_NOTHING
         };
         let mut all = vec![honest; healthy];
         all.insert(at % (healthy + 1), liar);

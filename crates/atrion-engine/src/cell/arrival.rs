@@ -3,14 +3,14 @@
 use crate::counter::Reading;
 use crate::lanes::SHARED;
 use crate::shed::Reason;
-use atrion_core::law::{BreakerMode, Gate, WALL_OHMS};
+use atrion_core::law::{Gate, WALL_OHMS};
 use atrion_core::math;
 use atrion_core::time::Timestamp;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
-    CONGESTED, Cell, Env, FORCED_CLOSED, FORCED_OPEN, Kind, Met, OPEN, Refusal, SAMPLING_SHIFT,
-    SHADOW, Ticket, UNMEASURED, WALL, lower, upper,
+    CONGESTED, Cell, Env, FORCED_CLOSED, FORCED_OPEN, HELD, Kind, Met, OPEN, Refusal,
+    SAMPLING_SHIFT, SHADOW, Ticket, UNMEASURED, WALL, load_f32, lower, upper,
 };
 
 impl Cell {
@@ -78,13 +78,14 @@ impl Cell {
         self.note_ground(volts);
         let control = self.control.load(Relaxed);
         let verdict = if control & FORCED_CLOSED != 0 {
-            // Underneath, an open breaker goes on looking.
-            let probe = (control & OPEN != 0).then(|| self.arrive_open(volts, now, env));
+            // Underneath, a closed-off route goes on looking.
+            let probe =
+                (control & (OPEN | HELD) != 0).then(|| self.arrive_closed_off(volts, now, env));
             Ok(probe.and_then(Result::ok).unwrap_or_else(|| self.enter(now, Kind::Plain)))
         } else if control & FORCED_OPEN != 0 {
             Err(self.refuse(Reason::ForcedOpen, volts, now, env))
-        } else if control & OPEN != 0 {
-            self.arrive_open(volts, now, env)
+        } else if control & (OPEN | HELD) != 0 {
+            self.arrive_closed_off(volts, now, env)
         } else {
             self.arrive(control, volts, now, env)
         };
@@ -137,6 +138,9 @@ impl Cell {
         }
         let met = Met { gate, number, ground };
         if volts <= met.gate.floor_ohms {
+            if self.try_verify(volts, now, env) {
+                return Ok(self.enter(now, Kind::Probe));
+            }
             return Err(self.refusal(Reason::Scarred, &met, volts, now, env));
         }
         self.refused.store(1, Relaxed);
@@ -146,7 +150,8 @@ impl Cell {
         Err(self.refusal(Reason::Saturated, &met, volts, now, env))
     }
 
-    pub(super) fn arrive_open<E: Env>(
+    /// Only probes pass: the breaker is open, or others hold the route.
+    pub(super) fn arrive_closed_off<E: Env>(
         &self,
         volts: f64,
         now: Timestamp,
@@ -157,17 +162,33 @@ impl Cell {
         {
             // Results of earlier probes may still wait to be counted.
             self.tick_locked(&mut inner, now, env);
-            let probe = env.with_law(|law| inner.element.breaker_mut().try_probe(now, law));
-            let closed = inner.element.breaker().mode() == BreakerMode::Closed;
+            let probe = inner.try_probe(now);
+            let flows = !probe && !inner.is_closed_off();
             drop(inner);
             if probe {
                 return Ok(self.enter(now, Kind::Probe));
             }
-            if closed {
+            if flows {
                 return self.arrive(self.control.load(Relaxed), volts, now, env);
             }
         }
-        Err(self.refuse(Reason::BreakerOpen, volts, now, env))
+        let open = self.control.load(Relaxed) & OPEN != 0;
+        let reason = if open { Reason::BreakerOpen } else { Reason::Held };
+        Err(self.refuse(reason, volts, now, env))
+    }
+
+    /// A request is refused only because of what others say: when it is time to see whether that
+    /// is true, it may pass.
+    fn try_verify<E: Env>(&self, volts: f64, now: Timestamp, env: &E) -> bool {
+        if load_f32(&self.cluster) <= 0.0 || now.as_nanos() < self.next_probe.load(Relaxed) {
+            return false;
+        }
+        let Some(mut inner) = self.try_inner() else {
+            return false;
+        };
+        self.tick_locked(&mut inner, now, env);
+        let own = env.with_law(|law| inner.element.gate(inner.stress_ohms, law));
+        volts > own.floor_ohms && !own.open && inner.try_probe(now)
     }
 
     pub(super) fn take_mark(&self, gate: &Gate) -> Kind {

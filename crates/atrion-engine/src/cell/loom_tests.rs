@@ -37,6 +37,7 @@ impl Env for Fixed {
         None
     }
     fn mode_changed(&self, _: BreakerMode, _: Timestamp) {}
+    fn held_changed(&self, _: bool, _: Timestamp) {}
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 

@@ -7,8 +7,8 @@ use atrion_core::time::Timestamp;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
-    Cell, Counts, EXACT, Env, FORCED_CLOSED, FORCED_OPEN, HIGHEST_GROUND_VOLTS, Met, OPEN, Refusal,
-    SHADOW, WALL, load_f32, lower, store_f32, upper,
+    Cell, Counts, EXACT, Env, FORCED_CLOSED, FORCED_OPEN, HELD, HIGHEST_GROUND_VOLTS, Met, OPEN,
+    Refusal, SHADOW, WALL, load_f32, lower, store_f32, upper,
 };
 
 impl Cell {
@@ -98,7 +98,7 @@ impl Cell {
                     f64::MAX
                 }
             }
-            Reason::BreakerOpen => {
+            Reason::BreakerOpen | Reason::Held => {
                 let next_probe = Timestamp::from_nanos(self.next_probe.load(Relaxed));
                 math::max(next_probe.secs_since(now), env.with_law(LawConfig::probe_secs))
             }
@@ -123,6 +123,8 @@ impl Cell {
             Some(Reason::ForcedOpen)
         } else if control & OPEN != 0 {
             Some(Reason::BreakerOpen)
+        } else if control & HELD != 0 {
+            Some(Reason::Held)
         } else if volts > parts.total() {
             None
         } else if volts <= met.gate.floor_ohms {
@@ -157,15 +159,8 @@ impl Cell {
         if control & (FORCED_CLOSED | SHADOW) != 0 {
             return true;
         }
-        control & (FORCED_OPEN | OPEN) == 0 && math::min(volts, WALL_OHMS) > self.resistance()
-    }
-
-    /// What this node has seen: the parts of the resistance, the scar, and the evidence.
-    pub(crate) fn observation(&self, law: &LawConfig) -> (Parts, f64, f64) {
-        let parts = self.parts(&self.met());
-        let inner = self.inner();
-        let breaker = inner.element.breaker();
-        (parts, breaker.scar(), breaker.evidence(law))
+        control & (FORCED_OPEN | OPEN | HELD) == 0
+            && math::min(volts, WALL_OHMS) > self.resistance()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -190,7 +185,8 @@ impl Cell {
         inner.element = Element::new(now, law);
         inner.reported = None;
         inner.stress_ohms = 0.0;
-        inner.cluster_ohms = 0.0;
+        inner.hearsay = None;
+        inner.element.breaker_mut().count_from(self.arrivals(), now);
         inner.force = None;
         inner.scout_sent_at = None;
         self.marks.store(Element::FIRST_MARKS, Relaxed);
@@ -198,11 +194,11 @@ impl Cell {
         self.publish(&inner, 0, law);
     }
 
-    /// Whether an open route waits for somebody to look.
+    /// Whether a route that lets only probes pass waits for somebody to look.
     pub(crate) fn wants_probe(&self, now: Timestamp) -> bool {
-        self.is_open()
+        self.control.load(Relaxed) & (OPEN | HELD) != 0
             && now.as_nanos() >= self.next_probe.load(Relaxed)
-            && self.try_inner().is_some_and(|inner| inner.element.breaker().probe_due(now))
+            && self.try_inner().is_some_and(|inner| inner.is_probe_due(now))
     }
 
     /// Whether forgetting the route loses nothing but what it learned: no override, no shadowing
@@ -219,5 +215,9 @@ impl Cell {
 
     pub(crate) fn is_open(&self) -> bool {
         self.control.load(Relaxed) & OPEN != 0
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.control.load(Relaxed) & HELD != 0
     }
 }

@@ -1,6 +1,6 @@
 //! Ticks: the window is applied, the next state published.
 
-use atrion_core::law::{BreakerMode, Gate, LawConfig, Window};
+use atrion_core::law::{BreakerMode, Gate, LawConfig, Moment, Window};
 use atrion_core::math;
 use atrion_core::time::Timestamp;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +8,7 @@ use std::sync::{PoisonError, TryLockError};
 
 use super::{
     CONGESTED, Cell, ERA_SHIFT, EXACT, Env, FARTHEST_TICK_NANOS, FEWEST_SHARES, FORCED_CLOSED,
-    FORCED_OPEN, Force, Guard, HOT_COMPLETIONS, HOT_PER_SEC, Inner, OPEN, PLENTY_PER_TICK,
+    FORCED_OPEN, Force, Guard, HELD, HOT_COMPLETIONS, HOT_PER_SEC, Inner, OPEN, PLENTY_PER_TICK,
     SAMPLING_SHIFT, SCAR_DEAD_BAND, SHADOW, SPARSEST_SAMPLING, UNCONTENDED_SHIFT, WALL, pack,
     store_f32,
 };
@@ -79,11 +79,16 @@ impl Cell {
         };
         let refused = self.refused.swap(0, Relaxed) != 0;
         let draw = env.draw();
+        let held_before = inner.is_held();
         if let Some(reported) = &inner.reported {
             inner.stress_ohms = env.stress(reported, now);
         }
         let report = env.with_law(|law| {
             let report = inner.element.tick(&window, refused, now, draw, law);
+            if let Some(hearsay) = &mut inner.hearsay {
+                let moment = Moment { now, in_flight: window.in_flight, draw };
+                hearsay.tick(&window.endings(), inner.element.breaker_mut(), moment, law);
+            }
             let sampling = if exact { 0 } else { sampling_shift(completed, dt_secs, law) };
             if report.phase_changed {
                 self.marks.store(0, Relaxed);
@@ -114,6 +119,9 @@ impl Cell {
         if let Some(mode) = report.mode {
             env.mode_changed(mode, now);
         }
+        if inner.is_held() != held_before {
+            env.held_changed(!held_before, now);
+        }
         if (inner.element.breaker().scar() - scar_before).abs() > SCAR_DEAD_BAND {
             env.scar_changed();
         }
@@ -135,6 +143,7 @@ impl Cell {
             (inner.is_forced(Force::Open), FORCED_OPEN),
             (inner.is_forced(Force::Closed), FORCED_CLOSED),
             (element.is_congested(), CONGESTED),
+            (inner.is_held(), HELD),
         ];
         for (set, flag) in flags {
             if set {
@@ -143,7 +152,7 @@ impl Cell {
         }
         self.control.store(control, Relaxed);
         store_f32(&self.rate, element.drain_rate().unwrap_or(0.0));
-        self.next_probe.store(element.breaker().next_probe().as_nanos(), Relaxed);
+        self.next_probe.store(inner.next_probe().as_nanos(), Relaxed);
     }
 
     /// Notes that the state is up to date as of `now`. Only a tick does that: if a mere change
@@ -158,10 +167,10 @@ impl Cell {
     /// Nothing while the route is not calm: then every arrival needs the exact sum.
     pub(super) fn open_lanes(&self, inner: &Inner, law: &LawConfig) {
         let Some(lanes) = self.traffic.lanes() else { return };
-        let gate = inner.element.gate(inner.stress_ohms + inner.cluster_ohms, law);
+        let gate = inner.element.gate(inner.added_ohms(), law);
         let special =
             gate.wall || gate.open || inner.force.is_some() || self.lost.load(Relaxed) > 0;
-        if special || inner.element.is_congested() {
+        if special || inner.is_held() || inner.element.is_congested() {
             return;
         }
         let active = lanes.take_active();
@@ -172,15 +181,16 @@ impl Cell {
     }
 
     pub(super) fn publish_gate(&self, inner: &Inner, law: &LawConfig) -> Gate {
-        let gate = inner.element.gate(inner.stress_ohms + inner.cluster_ohms, law);
-        let fast_lane = !(gate.wall || gate.open || inner.force.is_some());
+        let gate = inner.element.gate(inner.added_ohms(), law);
+        let fast_lane = !(gate.wall || gate.open || inner.force.is_some() || inner.is_held());
         let calm_limit = if fast_lane { gate.calm_limit() } else { 0 };
         self.slow
             .store(pack((gate.free_zone as f32).to_bits(), (gate.queue as f32).to_bits()), Relaxed);
         self.fast.store(pack(calm_limit, (gate.floor_ohms as f32).to_bits()), Relaxed);
         store_f32(&self.passing, gate.passing);
-        store_f32(&self.scar, inner.element.breaker().scar());
-        store_f32(&self.cluster, inner.cluster_ohms);
+        let (scar, cluster) = inner.scar_parts();
+        store_f32(&self.scar, scar);
+        store_f32(&self.cluster, cluster);
         store_f32(&self.stress, inner.stress_ohms);
         gate
     }

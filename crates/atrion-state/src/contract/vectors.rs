@@ -2,7 +2,7 @@
 
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Evidence, Ohms, PerSecond};
-use atrion_core::vector::PhysicsVector;
+use atrion_core::vector::{PhysicsVector, Stance};
 
 use super::{Fixture, Verdict};
 use crate::provider::{ProviderError, StateProvider};
@@ -62,6 +62,8 @@ pub(super) fn vector(millis: u64, seed: u32) -> PhysicsVector {
         scar_tissue: Ohms::try_new(third * 1e-9).unwrap_or(Ohms::ZERO),
         timestamp: Timestamp::from_millis(millis),
         evidence: Evidence::try_new(third * 1e3).unwrap_or(Evidence::ZERO),
+        demand: PerSecond::try_new(third * 11.0).unwrap_or(PerSecond::ZERO),
+        stance: Stance { open: seed.is_multiple_of(2), held: false, good: seed.is_multiple_of(3) },
     }
 }
 
@@ -73,10 +75,11 @@ pub(super) fn same(one: &PhysicsVector, other: &PhysicsVector) -> bool {
             vector.momentum.get().to_bits(),
             vector.scar_tissue.get().to_bits(),
             vector.evidence.get().to_bits(),
+            vector.demand.get().to_bits(),
             vector.timestamp.as_nanos(),
         ]
     };
-    bits(one) == bits(other)
+    bits(one) == bits(other) && one.stance == other.stance
 }
 
 /// Checks that `route` holds exactly `expected`.

@@ -8,7 +8,7 @@ use atrion_core::vector::PhysicsVector;
 
 /// How much a route may differ from what was last delivered without being sent again.
 ///
-/// A vector lies within the band if *each* of its four parts does. Raising a part saves messages
+/// A vector lies within the band if *each* of its numbers does and the stance is the same. Raising a part saves messages
 /// and lets the others' view of this node be wrong by up to that much; zero sends every change.
 /// The comparison is with what was delivered, so slow drift cannot add up beyond the band.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +23,12 @@ pub struct DeadBand {
     pub evidence: UnitInterval,
     /// Difference in evidence, in requests, that never counts; 1 request unless set.
     pub evidence_floor: Evidence,
+    /// Relative difference in demand, of the larger of the two; 0.25 unless set.
+    pub demand: UnitInterval,
+    /// A vector observed this much later than the one delivered lies outside, however like it it
+    /// is: those that hear of it must not think that this node has fallen silent. 250 ms unless
+    /// set. Only routes that the source reports anew are looked at, so a calm one costs nothing.
+    pub refresh: Duration,
 }
 
 impl DeadBand {
@@ -33,18 +39,27 @@ impl DeadBand {
         momentum: PerSecond::ZERO,
         evidence: UnitInterval::ZERO,
         evidence_floor: Evidence::ZERO,
+        demand: UnitInterval::ZERO,
+        refresh: Duration::MAX,
     };
 
     /// Whether `new` is so close to `delivered` that it need not be sent.
     pub fn contains(&self, delivered: &PhysicsVector, new: &PhysicsVector) -> bool {
         let within = |old: f64, new: f64, band: f64| (new - old).abs() <= band;
+        let larger = |old: f64, new: f64| if new > old { new } else { old };
         let (old_evidence, evidence) = (delivered.evidence.get(), new.evidence.get());
-        let larger = if evidence > old_evidence { evidence } else { old_evidence };
-        within(delivered.resistance.get(), new.resistance.get(), self.resistance.get())
+        let (old_demand, demand) = (delivered.demand.get(), new.demand.get());
+        delivered.stance == new.stance
+            && new.timestamp.since(delivered.timestamp) < self.refresh
+            && within(old_demand, demand, self.demand.get() * larger(old_demand, demand))
+            && within(delivered.resistance.get(), new.resistance.get(), self.resistance.get())
             && within(delivered.scar_tissue.get(), new.scar_tissue.get(), self.scar_tissue.get())
             && within(delivered.momentum.get(), new.momentum.get(), self.momentum.get())
-            && (within(old_evidence, evidence, self.evidence.get() * larger)
-                || within(old_evidence, evidence, self.evidence_floor.get()))
+            && (within(
+                old_evidence,
+                evidence,
+                self.evidence.get() * larger(old_evidence, evidence),
+            ) || within(old_evidence, evidence, self.evidence_floor.get()))
     }
 }
 
@@ -57,6 +72,8 @@ impl Default for DeadBand {
             momentum: PerSecond::try_new(0.1).unwrap_or(PerSecond::ZERO),
             evidence: UnitInterval::try_new(0.25).unwrap_or(UnitInterval::ZERO),
             evidence_floor: Evidence::try_new(1.0).unwrap_or(Evidence::ZERO),
+            demand: UnitInterval::try_new(0.25).unwrap_or(UnitInterval::ZERO),
+            refresh: Duration::from_millis(250),
         }
     }
 }

@@ -161,10 +161,16 @@ impl Link {
 
     /// What the provider says of itself while all its calls succeed. `Disconnected` is a failure
     /// and not handled here.
-    pub(super) fn reported(&mut self, health: Health, now: Elapsed) -> Option<PulseEvent> {
+    pub(super) fn reported(
+        &mut self,
+        health: Health,
+        trouble: Option<&str>,
+        now: Elapsed,
+    ) -> Option<PulseEvent> {
         self.degraded = health == Health::Degraded;
         if self.degraded {
-            return self.alarm.fail(now, "the provider reports that its store is away");
+            let reason = trouble.unwrap_or("the provider reports that its store is away");
+            return self.alarm.fail(now, reason);
         }
         if self.failures == 0 {
             return self.alarm.succeed(now);

@@ -171,10 +171,12 @@ fn changes_within_the_dead_band_are_not_sent_and_drift_does_not_escape_it() {
 #[test]
 fn the_dead_band_looks_at_every_part() {
     use atrion_core::units::{Evidence, Ohms, PerSecond};
+    use atrion_core::vector::Stance;
     let band = DeadBand::default();
     let base = PhysicsVector { evidence: Evidence::try_new(100.0).unwrap(), ..vector(1, 10.0) };
-    let later = PhysicsVector { timestamp: Timestamp::from_secs(99), ..base };
-    assert!(band.contains(&base, &later), "time alone is no news");
+    let later = |millis| PhysicsVector { timestamp: Timestamp::from_millis(millis), ..base };
+    assert!(band.contains(&base, &later(250)), "a moment later is no news");
+    assert!(!band.contains(&base, &later(251)), "silence would be taken for absence");
     let inside = PhysicsVector {
         resistance: Ohms::try_new(10.05).unwrap(),
         evidence: Evidence::try_new(120.0).unwrap(),
@@ -186,6 +188,8 @@ fn the_dead_band_looks_at_every_part() {
         PhysicsVector { scar_tissue: Ohms::try_new(0.2).unwrap(), ..base },
         PhysicsVector { momentum: PerSecond::try_new(0.2).unwrap(), ..base },
         PhysicsVector { evidence: Evidence::try_new(140.0).unwrap(), ..base },
+        PhysicsVector { demand: PerSecond::try_new(1.0).unwrap(), ..base },
+        PhysicsVector { stance: Stance { good: true, ..Stance::CALM }, ..base },
     ] {
         assert!(!band.contains(&base, &outside), "{outside:?}");
         assert!(!band.contains(&outside, &base), "{outside:?}");

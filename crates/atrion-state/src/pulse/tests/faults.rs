@@ -189,15 +189,15 @@ fn an_outage_is_warned_of_once_then_at_a_bounded_rate_and_its_end_reported() {
 #[test]
 fn a_provider_that_works_from_memory_is_unhealthy_but_sent_to() {
     let mut bench = Bench::running(PulseConfig::builder());
-    bench.pulse.handle_health(Health::Degraded, bench.now, Bench::draw());
+    bench.pulse.handle_health(Health::Degraded, None, bench.now, Bench::draw());
     assert!(!bench.pulse.is_healthy());
     assert!(matches!(bench.pulse.poll_event(), Some(PulseEvent::Unhealthy { .. })));
     bench.beat(&[("a", vector(1, 10.0))]);
     assert_eq!(bench.push_ok(), [sent("a", 10.0)]);
     assert!(!bench.pulse.is_healthy());
-    bench.pulse.handle_health(Health::Healthy, bench.now, Bench::draw());
+    bench.pulse.handle_health(Health::Healthy, None, bench.now, Bench::draw());
     assert!(bench.pulse.is_healthy());
-    bench.pulse.handle_health(Health::Disconnected, bench.now, Bench::draw());
+    bench.pulse.handle_health(Health::Disconnected, None, bench.now, Bench::draw());
     bench.beat(&[]);
     assert_eq!(bench.transmit().unwrap().request, Request::Connect);
 }

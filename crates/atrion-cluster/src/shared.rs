@@ -1,0 +1,149 @@
+//! What the provider and the task that drives its link share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use atrion_core::time::Timestamp;
+use atrion_state::clock::Clock;
+use atrion_state::entropy::Draws;
+use atrion_state::peers::Notice;
+use tokio::sync::Notify;
+
+use crate::feed::Feed;
+use crate::machine::{ClusterCore, Event};
+
+/// News that waits for somebody to fetch it; more displaces the oldest.
+const MAX_NOTICES: usize = 256;
+
+pub(crate) struct Shared {
+    core: Mutex<ClusterCore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    draws: Mutex<Draws>,
+    pub(crate) feed: Feed,
+    notices: Mutex<VecDeque<Notice>>,
+    /// Why the link is down, for as long as it is.
+    trouble: Mutex<Option<String>>,
+    /// The machine has something to do.
+    pub(crate) wake: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every step leaves a whole value behind, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(core: ClusterCore, clock: Arc<dyn Clock>, draws: Draws) -> Self {
+        Self {
+            core: Mutex::new(core),
+            clock,
+            draws: Mutex::new(draws),
+            feed: Feed::default(),
+            notices: Mutex::new(VecDeque::new()),
+            trouble: Mutex::new(None),
+            wake: Notify::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn draw(&self) -> atrion_core::units::UnitInterval {
+        lock(&self.draws).draw()
+    }
+
+    /// Reads the machine. Nothing waits under its lock.
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&ClusterCore) -> T) -> T {
+        f(&lock(&self.core))
+    }
+
+    /// Changes the machine and nothing else, for whoever drives the link.
+    pub(crate) fn write<T>(&self, f: impl FnOnce(&mut ClusterCore) -> T) -> T {
+        f(&mut lock(&self.core))
+    }
+
+    /// Feeds the machine, then passes on what it has to tell and wakes whoever drives the link.
+    pub(crate) fn change<T>(&self, f: impl FnOnce(&mut ClusterCore, Timestamp) -> T) -> T {
+        let now = self.now();
+        let (out, events, changed) = {
+            let mut core = lock(&self.core);
+            let out = f(&mut core, now);
+            let events: Vec<Event> = std::iter::from_fn(|| core.poll_event()).collect();
+            let changed: Vec<_> = std::iter::from_fn(|| core.poll_changed(now)).collect();
+            (out, events, changed)
+        };
+        for event in events {
+            self.tell(event);
+        }
+        for remote in &changed {
+            self.feed.tell(remote);
+        }
+        self.wake.notify_one();
+        out
+    }
+
+    fn tell(&self, event: Event) {
+        let notice = match event {
+            Event::Up { after } => {
+                *lock(&self.trouble) = None;
+                tracing::info!(after_ms = after.as_millis(), "the cluster's store serves");
+                Notice::LinkUp { after }
+            }
+            Event::Down { reason, suppressed } => {
+                tracing::warn!(
+                    %reason,
+                    suppressed,
+                    "the cluster's store is away; this node goes on alone"
+                );
+                *lock(&self.trouble) = Some(reason.clone());
+                Notice::LinkDown { reason }
+            }
+            Event::Unlicensed => {
+                // Why is said by whoever looked at the licence.
+                *lock(&self.trouble) = Some("there is no licence for sharing".to_owned());
+                return;
+            }
+            Event::OverLimit { names } => {
+                let message = format!(
+                    "the licence covers fewer clusters or nodes than are registered; this one came \
+                     last and goes on alone. Registered, oldest first: {}",
+                    names.join(", ")
+                );
+                tracing::error!("{message}");
+                *lock(&self.trouble) = Some(message.clone());
+                Notice::License { status: "over_limit", message }
+            }
+            Event::DuplicateNode { id } => {
+                tracing::error!(%id, "another process uses this node's id; a new one was taken");
+                Notice::DuplicateNode { id }
+            }
+            Event::NodeJoined { id, name } => {
+                tracing::debug!(%id, ?name, "a node joined");
+                Notice::NodeJoined { id, name }
+            }
+            Event::NodeLeft { id, name } => {
+                tracing::debug!(%id, ?name, "a node left");
+                Notice::NodeLeft { id, name }
+            }
+        };
+        self.note(notice);
+    }
+
+    /// Keeps a piece of news for whoever fetches it.
+    pub(crate) fn note(&self, notice: Notice) {
+        let mut notices = lock(&self.notices);
+        if notices.len() >= MAX_NOTICES {
+            notices.pop_front();
+        }
+        notices.push_back(notice);
+    }
+
+    pub(crate) fn next_notice(&self) -> Option<Notice> {
+        lock(&self.notices).pop_front()
+    }
+
+    pub(crate) fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
+    }
+}
