@@ -205,7 +205,7 @@ impl Builder {
     /// # Errors
     /// [`ClusterConfigError`] names the field, the value and what is allowed.
     pub fn build(self) -> Result<RedisClusterProvider, ClusterConfigError> {
-        let (core, pulse) = self.machine()?;
+        let (core, pulse) = self.machine(incarnation())?;
         let transport = match &self.transport {
             Some(transport) => Arc::clone(transport),
             None => self.make_transport()?,
@@ -216,13 +216,18 @@ impl Builder {
     }
 
     /// A provider whose link a simulation drives through
-    /// [`with_core`](RedisClusterProvider::with_core), with draws from `seed`.
+    /// [`with_core`](RedisClusterProvider::with_core), with draws from `seed`, as the process of
+    /// that `incarnation`: nothing is left to chance.
     ///
     /// # Errors
     /// As [`build`](Self::build).
     #[cfg(feature = "test-util")]
-    pub fn build_simulated(self, seed: u64) -> Result<RedisClusterProvider, ClusterConfigError> {
-        let (core, pulse) = self.machine()?;
+    pub fn build_simulated(
+        self,
+        seed: u64,
+        incarnation: u64,
+    ) -> Result<RedisClusterProvider, ClusterConfigError> {
+        let (core, pulse) = self.machine(incarnation)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new()));
         let shared = Shared::new(core(clock.now()), clock, Draws::from_seed(seed));
         Ok(RedisClusterProvider::new(shared, None, pulse))
@@ -230,6 +235,7 @@ impl Builder {
 
     fn machine(
         &self,
+        incarnation: u64,
     ) -> Result<
         (impl FnOnce(atrion_core::time::Timestamp) -> ClusterCore + use<>, PulseConfig),
         ClusterConfigError,
@@ -255,7 +261,7 @@ impl Builder {
         let (id, name) = self.identity(&codec);
         let mut config = CoreConfig::new(self.cluster.as_str(), id);
         config.node_name = name;
-        config.incarnation = incarnation();
+        config.incarnation = incarnation;
         config.gamma = UnitInterval::try_new(self.gamma)?;
         config.interval = self.interval;
         config.heartbeat = self.interval.max(Duration::from_secs(1));

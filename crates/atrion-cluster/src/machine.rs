@@ -25,15 +25,19 @@ mod call;
 mod config;
 mod echo;
 mod event;
+mod hear;
 mod link;
 mod outbox;
 mod own;
 mod publish;
 mod registers;
 mod resync;
+mod schedule;
 mod seats;
 mod session;
 mod time;
+mod trouble;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,7 +145,7 @@ impl ClusterCore {
         let now = self.time.advance(now);
         match self.link.phase {
             Phase::Off => {}
-            Phase::Leaving => self.link.drop_session(),
+            Phase::Leaving => self.drop_session(),
             Phase::Dormant(_) | Phase::Waiting(_) | Phase::Session(_) => return,
         }
         self.alarm.begin(now);
@@ -176,8 +180,7 @@ impl ClusterCore {
         match self.link.phase {
             Phase::Dormant(_) if licensed => self.begin(),
             Phase::Waiting(_) | Phase::Session(_) if !licensed => {
-                self.link.drop_session();
-                self.outbox.restore(&self.own);
+                self.drop_session();
                 self.begin();
             }
             _ => {}
@@ -198,10 +201,14 @@ impl ClusterCore {
                 self.stats.own_older += 1;
                 return;
             }
-            Written::Stands(None) => {}
-            Written::Stands(Some(evicted)) => {
-                self.stats.own_evictions += 1;
-                self.outbox.forget(evicted);
+            Written::Stands => {}
+            Written::New(evicted) => {
+                // Now its name is known, if it was not.
+                self.registers.touch(id);
+                if let Some(evicted) = evicted {
+                    self.stats.own_evictions += 1;
+                    self.outbox.forget(evicted);
+                }
             }
         }
         self.outbox.changed(id);

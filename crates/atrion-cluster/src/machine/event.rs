@@ -94,6 +94,8 @@ pub struct Stats {
     pub resyncs: u64,
     /// Sessions opened.
     pub opens: u64,
+    /// Times the store was found to have lost this node's words, which were stored again.
+    pub restored: u64,
     /// Calls and sessions that failed, including those below.
     pub failures: u64,
     /// Calls that did not end by their deadline.

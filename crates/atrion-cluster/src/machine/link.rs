@@ -66,11 +66,25 @@ pub(crate) enum Step {
 pub(crate) enum Purpose {
     Open,
     Clock,
-    Seat(Seat),
+    Seat {
+        seat: Seat,
+        /// Of which licence.
+        grant: u64,
+    },
     Index,
     OwnState,
-    State { node: NodeId, horizon: Option<Horizon> },
-    News { sequence: u64, life: (NodeId, u64), bytes: usize, changes: usize },
+    /// Looking whether the own words are still stored.
+    Check,
+    State {
+        node: NodeId,
+        horizon: Option<Horizon>,
+    },
+    News {
+        sequence: u64,
+        life: (NodeId, u64),
+        bytes: usize,
+        changes: usize,
+    },
     Leave,
 }
 
@@ -79,9 +93,9 @@ impl Purpose {
         match self {
             Self::Open => "connecting",
             Self::Clock => "reading the server's clock",
-            Self::Seat(_) => "registering under the licence",
+            Self::Seat { .. } => "registering under the licence",
             Self::Index => "reading the nodes",
-            Self::OwnState | Self::State { .. } => "reading a node's state",
+            Self::OwnState | Self::Check | Self::State { .. } => "reading a node's state",
             Self::News { .. } => "publishing",
             Self::Leave => "taking leave",
         }
@@ -187,7 +201,7 @@ impl Link {
         self.crowd = crowd(others);
     }
 
-    /// A failure ends the session, whatever it was.
+    /// A failure has ended the session, whatever it was.
     pub(crate) fn fail(
         &mut self,
         error: Option<&TransportError>,
@@ -195,7 +209,6 @@ impl Link {
         now: Elapsed,
         draw: UnitInterval,
     ) {
-        self.drop_session();
         self.crowd = self.crowd.max(crowd(others));
         self.failures = self.failures.saturating_add(1);
         let denied = error.is_some_and(|error| !error.is_transient());

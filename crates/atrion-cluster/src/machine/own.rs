@@ -19,8 +19,10 @@ pub(crate) struct OwnWord {
 /// What became of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It stands; the route that made room for it, if any.
-    Stands(Option<RouteId>),
+    /// It stands in the place of an earlier one.
+    Stands,
+    /// It is the first about its route; the route that made room for it, if any.
+    New(Option<RouteId>),
     /// A newer one is held.
     Older,
 }
@@ -53,11 +55,11 @@ impl OwnWords {
             } else {
                 word.vector = vector;
             }
-            return Written::Stands(None);
+            return Written::Stands;
         }
         let evicted = if self.words.len() >= self.max { self.words.remove_lru() } else { None };
         self.words.insert(id, OwnWord { name: Arc::from(name), vector, announced: 0 });
-        Written::Stands(evicted.map(|(id, _)| id))
+        Written::New(evicted.map(|(id, _)| id))
     }
 
     /// Using a route keeps it.

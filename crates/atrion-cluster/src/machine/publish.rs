@@ -29,6 +29,8 @@ pub(crate) struct Pace {
     named_at: Option<Elapsed>,
     /// The index of nodes is to be read, and everybody's state.
     pub(crate) index_wanted: bool,
+    /// When the store was last seen to hold this node's words, or was told them.
+    pub(crate) checked_at: Elapsed,
     /// The last call was a commit: reading comes first if both are due.
     pub(crate) read_next: bool,
 }
@@ -41,6 +43,7 @@ impl Pace {
             clear: true,
             named_at: None,
             index_wanted: false,
+            checked_at: Elapsed::NEVER,
             read_next: false,
         }
     }
@@ -75,6 +78,9 @@ impl ClusterCore {
         // A portion of nothing ends the round, so that it cannot go on for ever.
         self.pace.round = if size == 0 { 0 } else { self.pace.round.saturating_sub(size) };
         self.pace.committed_at = now;
+        if self.pace.clear {
+            self.pace.checked_at = now;
+        }
         let (frame, set) = self.portion(&portion, reading, now);
         let bytes = self.encode(&frame);
         let purpose = Purpose::News {
@@ -149,7 +155,7 @@ impl ClusterCore {
         frame.age_millis = age_millis(portion.oldest, reading);
         frame.forgotten.clone_from(&portion.forgotten);
         let due = self.pace.named_at.is_none_or(|named| now.since(named) >= NAME_EVERY);
-        if due && !self.config.node_name.is_empty() {
+        if (due || frame.changes.is_empty()) && !self.config.node_name.is_empty() {
             self.pace.named_at = Some(now);
             frame.node_name = Some(Arc::clone(&self.config.node_name));
         }

@@ -3,6 +3,7 @@
 //! A register is replaced only by a word with a higher stamp, so the state is a join of everything
 //! that was heard: order, duplicates, replays and losses that are made good change nothing.
 
+mod bounds;
 mod peer;
 mod queries;
 mod route;
@@ -13,23 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atrion_core::merge::{Report, VotingRules};
-use atrion_core::vector::PhysicsVector;
 use atrion_state::peers::{NodeId, RouteId};
 use hashlink::LinkedHashSet;
 
 use super::config::Limits;
 use super::time::Elapsed;
 use crate::wire::{Change, Frame};
-pub(crate) use peer::Peer;
+pub(crate) use peer::{Peer, Presence};
 pub(crate) use queries::stored;
 use route::{Register, Route, Said};
-
-/// For how long it is remembered that a route was forgotten: longer than what was read before can
-/// take to arrive.
-const GRAVE: Duration = Duration::from_secs(10);
-/// What is missing from a node's stored state is dropped only if it is at least this old and so has
-/// no vote any more: the node may be in the middle of storing everything anew.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// Where a frame comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +36,21 @@ pub(crate) enum Source {
 /// What a frame brought about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// The node was not known, or had left.
+    /// The node was not heard of before, or had left.
     pub(crate) joined: bool,
     /// The node took its leave.
     pub(crate) left: bool,
-    /// Frames are missing.
-    pub(crate) gap: bool,
+    /// What it stored has to be read.
+    pub(crate) gap: Option<Gap>,
+}
+
+/// Why a node's stored state has to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// It was met in the middle of its life, and what it stored before has not been read yet.
+    Unread,
+    /// Frames were lost.
+    Lost,
 }
 
 /// Counters; see [`Stats`](super::event::Stats).
@@ -118,11 +120,11 @@ impl Registers {
 
     /// How many nodes are believed to be alive.
     pub(crate) fn live(&self) -> usize {
-        self.peers.values().filter(|peer| !peer.left).count()
+        self.peers.values().filter(|peer| !peer.has_left()).count()
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.peers.iter().filter(|(_, peer)| !peer.left).map(|(id, peer)| (*id, peer))
+        self.peers.iter().filter(|(_, peer)| !peer.has_left()).map(|(id, peer)| (*id, peer))
     }
 
     pub(crate) fn peer(&self, node: NodeId) -> Option<&Peer> {
@@ -144,8 +146,7 @@ impl Registers {
 
     /// Joins what a node said. Frames of this node itself must not come here.
     pub(crate) fn take(&mut self, frame: &Frame, source: Source, now: Elapsed) -> Taken {
-        let known = self.peers.contains_key(&frame.node);
-        if !known && !self.admit(frame.node, now) {
+        if !self.discover(frame.node, now) {
             return Taken::default();
         }
         let Some(peer) = self.peers.get_mut(&frame.node) else { return Taken::default() };
@@ -157,8 +158,7 @@ impl Registers {
             let words = peer.reborn(frame.stamp.incarnation);
             self.drop_words(frame.node, words);
         }
-        let mut taken = self.heard(frame, source, now);
-        taken.joined |= !known;
+        let taken = self.heard(frame, source, now);
         let Some(peer) = self.peers.get(&frame.node) else { return taken };
         if frame.stamp.sequence > peer.floor {
             self.join(frame, source, now);
@@ -183,7 +183,7 @@ impl Registers {
                 peer::Heard::Again => self.counts.duplicates += 1,
                 peer::Heard::Next => {}
                 peer::Heard::After(lost) => {
-                    taken.gap = true;
+                    taken.gap = Some(if lost == 0 { Gap::Unread } else { Gap::Lost });
                     self.counts.lost = self.counts.lost.saturating_add(lost);
                 }
             }
@@ -198,10 +198,16 @@ impl Registers {
         }
         if let Some(peer) = self.peers.get_mut(&frame.node) {
             let left = peer.floor > 0 && peer.top <= peer.floor;
-            taken.left = left && !peer.left;
-            taken.joined = !left && peer.left;
-            taken.gap &= !left;
-            peer.left = left;
+            taken.gap = taken.gap.filter(|_| !left);
+            let before = peer.presence;
+            peer.presence = match source {
+                _ if left => Presence::Left,
+                Source::Live => Presence::Heard,
+                Source::Stored(_) if peer.has_left() => Presence::Stored,
+                Source::Stored(_) => before,
+            };
+            taken.joined = before != Presence::Heard && peer.presence == Presence::Heard;
+            taken.left = before == Presence::Heard && left;
         }
         taken
     }
@@ -289,96 +295,6 @@ impl Registers {
             }
         }
         note_change(&mut self.changed, id, route);
-    }
-
-    fn bury(&mut self, node: NodeId, id: RouteId, now: Elapsed) {
-        if let Some(register) = self.routes.get_mut(&id).and_then(|r| r.register_mut(node)) {
-            register.buried = true;
-            self.graves.push_back((node, id));
-        }
-        if self.graves.len() > self.limits.max_registers {
-            self.unbury(now, true);
-        }
-    }
-
-    /// Removes the oldest trace of a forgotten route if it is old enough or `anyway`. `false` if
-    /// there is none to be removed.
-    fn unbury(&mut self, now: Elapsed, anyway: bool) -> bool {
-        while let Some((node, id)) = self.graves.pop_front() {
-            let Some(route) = self.routes.get_mut(&id) else { continue };
-            let Some(register) = route.register_mut(node) else { continue };
-            register.buried = false;
-            if register.complains_until().is_some() {
-                continue;
-            }
-            if !anyway && now.since(register.observed_at) < GRAVE {
-                register.buried = true;
-                self.graves.push_front((node, id));
-                return false;
-            }
-            self.remove_if(node, id, |_| true);
-            return true;
-        }
-        false
-    }
-
-    /// Whether the node may have one more register, after making room for it if need be.
-    fn make_room(&mut self, node: NodeId, now: Elapsed) -> bool {
-        let holds =
-            |peers: &HashMap<NodeId, Peer>, id| peers.get(&id).map_or(0, |p| p.routes.len());
-        let own = holds(&self.peers, node);
-        if own >= self.limits.max_routes_per_node {
-            return false;
-        }
-        if self.held < self.limits.max_registers || self.unbury(now, true) {
-            return true;
-        }
-        let share = self.limits.max_registers / self.live().max(1);
-        if own >= share {
-            return false;
-        }
-        let still = self.victim.filter(|victim| holds(&self.peers, *victim) > share);
-        let most = || self.peers.iter().max_by_key(|(id, peer)| (peer.routes.len(), **id));
-        self.victim = still.or_else(|| most().map(|(id, _)| *id));
-        let Some(victim) = self.victim.filter(|victim| *victim != node) else { return false };
-        let first = self.peers.get(&victim).and_then(|peer| peer.routes.front().copied());
-        first.is_some_and(|route| {
-            self.counts.evicted_registers += 1;
-            self.remove_if(victim, route, |_| true)
-        })
-    }
-
-    /// Makes a place in the table of nodes.
-    fn admit(&mut self, node: NodeId, now: Elapsed) -> bool {
-        if self.peers.len() >= self.limits.max_nodes {
-            let gone = self.peers.iter().find(|(_, peer)| peer.left).map(|(id, _)| *id);
-            let Some(gone) = gone else {
-                self.counts.refused_nodes += 1;
-                return false;
-            };
-            self.peers.remove(&gone);
-        }
-        self.peers.insert(node, Peer::new(now));
-        true
-    }
-
-    fn remove_if(&mut self, node: NodeId, id: RouteId, test: impl Fn(&Register) -> bool) -> bool {
-        let Some(route) = self.routes.get_mut(&id) else { return false };
-        if !route.remove_if(node, test) {
-            return false;
-        }
-        self.held -= 1;
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.routes.remove(&id);
-        }
-        self.settle(id);
-        true
-    }
-
-    fn drop_words(&mut self, node: NodeId, words: LinkedHashSet<RouteId, RandomState>) {
-        for route in words {
-            self.remove_if(node, route, |_| true);
-        }
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Seat {
 #[derive(Debug)]
 pub(crate) struct Seats {
     grant: Option<Grant>,
+    /// Counts the licences.
+    number: u64,
     lifetime: Duration,
     cluster_at: Elapsed,
     node_at: Elapsed,
@@ -40,6 +42,7 @@ impl Seats {
     pub(crate) const fn new(lifetime: Duration) -> Self {
         Self {
             grant: None,
+            number: 0,
             lifetime,
             cluster_at: Elapsed::NEVER,
             node_at: Elapsed::NEVER,
@@ -51,11 +54,17 @@ impl Seats {
         self.grant.as_ref()
     }
 
+    /// Which licence it is.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether that is news.
     pub(crate) fn replace(&mut self, grant: Option<Grant>) -> bool {
         let news = self.grant != grant;
         if news {
             self.grant = grant;
+            self.number += 1;
             self.told.clear();
             self.renew();
         }

@@ -1,7 +1,7 @@
 //! A simulated Redis: pub/sub that loses, delays, duplicates and partitions, and hashes that keep.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use atrion_cluster::machine::{Reply, Request};
@@ -37,9 +37,9 @@ pub(crate) struct Bus {
     draws: Draws,
     under_way: BinaryHeap<Reverse<Delivery>>,
     sent: u64,
-    index: HashMap<Bytes, u64>,
-    state: HashMap<Bytes, HashMap<Bytes, Bytes>>,
-    registers: HashMap<String, Vec<Registered>>,
+    index: BTreeMap<Bytes, u64>,
+    state: BTreeMap<Bytes, BTreeMap<Bytes, Bytes>>,
+    registers: BTreeMap<String, Vec<Registered>>,
     /// Which side of a partition each node is on.
     pub(crate) sides: Vec<u8>,
     /// The store answers nobody.
@@ -55,9 +55,9 @@ impl Bus {
             draws: Draws::from_seed(seed ^ 0xb05),
             under_way: BinaryHeap::new(),
             sent: 0,
-            index: HashMap::new(),
-            state: HashMap::new(),
-            registers: HashMap::new(),
+            index: BTreeMap::new(),
+            state: BTreeMap::new(),
+            registers: BTreeMap::new(),
             sides: vec![0; nodes],
             down: false,
             frames: 0,

@@ -115,8 +115,9 @@ law_config! {
     hearsay_quiet_secs = 5.0 ["s"] in 0.1 ..= 3600.0;
     /// When a peer's probe succeeds, the next own one comes within this time.
     hearsay_invitation_secs = 0.25 ["s"] in 0.0 ..= 60.0;
-    /// A peer's demand counts as at most this many times the own one, whatever it claims.
-    hearsay_demand_clip = 20.0 [""] in 0.0 ..= 1e6;
+    /// A peer's demand counts as at most this many times the own one, whatever it claims: it bounds
+    /// by how much one liar delays a recovery (to `1.2 probe_secs (1 + clip)`, 3.3 s).
+    hearsay_demand_clip = 10.0 [""] in 0.0 ..= 1e6;
     /// While others probe too, at most one of this many own requests is a probe.
     hearsay_probe_share = 10.0 ["requests"] in 1.0 ..= 1e6;
     /// Longest wait between two probes however many others look, unless the own demand is so low

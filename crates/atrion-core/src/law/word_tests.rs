@@ -86,9 +86,9 @@ fn the_share_of_probing_follows_demand_and_bounds_every_claim() {
     let word = gather(&[looking(20.0); 4], &HEALTHY);
     assert!((word.sharing - 5.0).abs() < 1e-12);
     assert!((word.round_secs(&law) - 1.25).abs() < 1e-12);
-    // A claim of 1e12 requests per second counts as twenty times our own demand.
+    // A claim of 1e12 requests per second counts as ten times our own demand.
     let word = gather(&[looking(1e12)], &HEALTHY);
-    assert!((word.sharing - 21.0).abs() < 1e-12);
+    assert!((word.sharing - 11.0).abs() < 1e-12);
     // Quiet nodes: one request in ten is a probe, however long that takes.
     let quiet = gather(&[looking(50.0)], &own(0.0, 0.0, 0.1));
     assert!((quiet.round_secs(&law) - 100.0).abs() < 1e-9);

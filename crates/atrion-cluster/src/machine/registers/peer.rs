@@ -29,10 +29,20 @@ pub(crate) struct Peer {
     pub(crate) heard_at: Elapsed,
     pub(crate) frames: u64,
     pub(crate) lost: u64,
-    /// It took its leave and has not come back.
-    pub(crate) left: bool,
+    pub(crate) presence: Presence,
     /// The routes it has a register of, the oldest first.
     pub(crate) routes: LinkedHashSet<RouteId, RandomState>,
+}
+
+/// Whether a node is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It has left something behind not long ago; it was not heard itself.
+    Stored,
+    /// It was heard.
+    Heard,
+    /// It took its leave and has not come back.
+    Left,
 }
 
 /// How a frame follows the ones before.
@@ -47,6 +57,10 @@ pub(crate) enum Heard {
 }
 
 impl Peer {
+    pub(crate) fn has_left(&self) -> bool {
+        self.presence == Presence::Left
+    }
+
     pub(crate) fn new(now: Elapsed) -> Self {
         Self {
             name: Arc::from(""),
@@ -60,7 +74,7 @@ impl Peer {
             heard_at: now,
             frames: 0,
             lost: 0,
-            left: false,
+            presence: Presence::Stored,
             routes: LinkedHashSet::with_hasher(RandomState::new()),
         }
     }

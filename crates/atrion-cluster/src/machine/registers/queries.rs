@@ -1,13 +1,23 @@
 //! What is read from the registers, and what time takes from them.
 
-use super::{
-    Arc, Duration, Elapsed, Frame, HashMap, HashSet, Horizon, NodeId, PhysicsVector, Registers,
-    Report, Route, RouteId, SETTLED,
-};
-use crate::machine::registers::Source;
-use atrion_core::merge::lower_median;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atrion_core::merge::{Report, lower_median};
 use atrion_core::time::Timestamp;
 use atrion_core::units::Ohms;
+use atrion_core::vector::PhysicsVector;
+use atrion_state::peers::{NodeId, RouteId};
+
+use super::route::Route;
+use super::{Horizon, Presence, Registers, Source, note_change};
+use crate::machine::time::Elapsed;
+use crate::wire::Frame;
+
+/// What is missing from a node's stored state is dropped only if it is at least this old and so has
+/// no vote any more: the node may be in the middle of storing everything anew.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// What all say about a route, put together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +94,13 @@ impl Registers {
         Some(id)
     }
 
+    /// The route's name has become known by other ways.
+    pub(crate) fn touch(&mut self, id: RouteId) {
+        if let Some(route) = self.routes.get_mut(&id) {
+            note_change(&mut self.changed, id, route);
+        }
+    }
+
     /// What is known of a node before its stored state is read.
     pub(crate) fn horizon(&self, node: NodeId) -> Option<Horizon> {
         self.peers
@@ -135,11 +152,11 @@ impl Registers {
         let mut gone = Vec::new();
         for node in silent {
             let Some(peer) = self.peers.get_mut(&node) else { continue };
-            let (name, left) = (Arc::clone(&peer.name), peer.left);
+            let (name, was_heard) = (Arc::clone(&peer.name), peer.presence == Presence::Heard);
             let words = peer.reborn(peer.incarnation);
             self.drop_words(node, words);
             self.peers.remove(&node);
-            if !left {
+            if was_heard {
                 gone.push((node, name));
             }
         }
