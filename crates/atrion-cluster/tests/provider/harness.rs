@@ -1,6 +1,5 @@
 //! What all tests of the provider need.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,16 +64,6 @@ pub(crate) async fn until(what: &str, mut look: impl FnMut() -> bool) {
         }
     };
     assert!(timeout(PATIENCE, waiting).await.is_ok(), "{what}: not within {PATIENCE:?}");
-}
-
-/// The same, for conditions that ask a server.
-pub(crate) async fn until_async(what: &str, mut look: impl AsyncFnMut() -> bool) {
-    let mut waiting = pin!(async {
-        while !look().await {
-            sleep(Duration::from_millis(2)).await;
-        }
-    });
-    assert!(timeout(PATIENCE, &mut waiting).await.is_ok(), "{what}: not within {PATIENCE:?}");
 }
 
 pub(crate) fn on(port: u16) -> String {

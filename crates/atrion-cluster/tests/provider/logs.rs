@@ -12,8 +12,6 @@ use tracing::{Event, Level, Metadata, Subscriber};
 static FORBIDDEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// The lines that did.
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-/// Lines of this crate at the levels that operators look at.
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 fn lock<T>(list: &'static Mutex<Vec<T>>) -> std::sync::MutexGuard<'static, Vec<T>> {
@@ -45,11 +43,6 @@ pub(crate) fn leaks(text: &str) -> bool {
 pub(crate) fn assert_tight() {
     let leaks = lock(&LEAKS);
     assert!(leaks.is_empty(), "secrets were logged: {leaks:#?}");
-}
-
-/// The lines that mention `word`, which is unique to one test.
-pub(crate) fn lines_with(word: &str) -> Vec<String> {
-    lock(&LINES).iter().filter(|line| line.contains(word)).cloned().collect()
 }
 
 struct Listener;
@@ -84,9 +77,6 @@ impl Subscriber for Listener {
         let mut line = Line(format!("{} {}:", metadata.level(), metadata.target()));
         event.record(&mut line);
         look_at(&line.0);
-        if metadata.target().starts_with("atrion") && *metadata.level() <= Level::INFO {
-            lock(&LINES).push(line.0);
-        }
     }
 
     fn enter(&self, _: &Id) {}

@@ -257,16 +257,21 @@ async fn only_who_shares_the_secret_is_heard(client: Client) {
     })
     .await;
     assert!(pods.iter().all(|pod| !hears(pod, "payments")));
-    // One more that knows the secret would be the fourth: it takes the place of one that leaves.
-    pods[2].disconnect().await.expect("never fails");
-    let friend = provider(node(client, &url, "friend").secret("correct horse battery staple"));
-    friend.connect().await.expect("never fails");
-    friend.update_vector("orders", scar()).await.expect("memory serves");
-    until("who shares the secret is heard", || {
-        hears(&pods[0], "orders") && hears(&friend, "payments")
-    })
-    .await;
-    assert!(!hears(&pods[1], "orders"));
+    // The same with two that share it.
+    let built = |name, secret| {
+        provider(node(client, &url, name).cluster("other").secret(secret))
+    };
+    let right = "correct horse battery staple";
+    let friends = [built("one", right), built("two", right)];
+    let stranger = built("three", "incorrect horse and battery");
+    for pod in friends.iter().chain([&stranger]) {
+        pod.connect().await.expect("never fails");
+    }
+    friends[0].update_vector("orders", scar()).await.expect("memory serves");
+    until("who shares the secret is heard", || hears(&friends[1], "orders")).await;
+    until("the stranger has heard it too", || stranger.stats().refused.contains_key("bad_mac"))
+        .await;
+    assert!(!hears(&stranger, "orders"));
 }
 
 #[tokio::test]

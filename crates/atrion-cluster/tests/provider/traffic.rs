@@ -77,8 +77,8 @@ impl Traffic {
         assert!(sent >= 10 * BATCH, "only {sent} requests were sent");
         assert_eq!(felt.refused, 0, "{felt:?} of {sent}");
         assert!(felt.longest < LONGEST, "{felt:?} of {sent}");
-        // The kernel itself may make a thread wait for a page, very rarely.
-        assert!(felt.waits <= 1 + sent / BATCH / 100, "{felt:?} of {sent}");
+        // The kernel itself may make a thread wait, for a page or for its own books, very rarely.
+        assert!(felt.waits <= 5 + sent / BATCH / 100, "{felt:?} of {sent}");
     }
 }
 
