@@ -29,6 +29,9 @@ pub(crate) struct Pace {
     named_at: Option<Elapsed>,
     /// The index of nodes is to be read, and everybody's state.
     pub(crate) index_wanted: bool,
+    /// Something was missed that is to be read, and when that was last done.
+    pub(crate) missed: bool,
+    pub(crate) made_good_at: Elapsed,
     /// When the store was last seen to hold this node's words, or was told them.
     pub(crate) checked_at: Elapsed,
     /// The last call was a commit: reading comes first if both are due.
@@ -43,6 +46,8 @@ impl Pace {
             clear: true,
             named_at: None,
             index_wanted: false,
+            missed: false,
+            made_good_at: Elapsed::NEVER,
             checked_at: Elapsed::NEVER,
             read_next: false,
         }
