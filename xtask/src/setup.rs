@@ -9,7 +9,9 @@ use crate::runner::Line;
 const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// What a build needs besides Rust: a C compiler, which links every Rust program.
-const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
+const COMPILERS: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
+/// What the cluster's tests and its demonstration need: a Redis to start, stop and kill.
+const REDIS: &[(&str, &str)] = &[("redis-server", "redis-server")];
 
 /// Makes the machine ready to build and test; does nothing where it already is.
 ///
@@ -20,6 +22,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     println!("==> setup");
     compiler(root)?;
     linker(root)?;
+    redis(root)?;
     component(root, "clippy", "clippy-driver")?;
     component(root, "rustfmt", "rustfmt")?;
     println!("    ready");
@@ -60,28 +63,51 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn linker(root: &Path) -> Result<(), String> {
-    let missing: Vec<&str> = DEBIAN_PACKAGES
+    let advice = "a C compiler and linker are missing. Install them with your system's packages \
+                  (Fedora: dnf install gcc; Arch: pacman -S gcc; Alpine: apk add build-base; \
+                  macOS: xcode-select --install; Windows: the Visual Studio build tools)";
+    if debian_packages(root, COMPILERS, advice)? {
+        println!("    C compiler and linker found");
+    }
+    Ok(())
+}
+
+/// Installs `redis-server` if it is missing.
+///
+/// # Errors
+///
+/// A sentence that says how to install it.
+pub(crate) fn redis(root: &Path) -> Result<(), String> {
+    let advice = "`redis-server` is missing. Install it with your system's packages \
+                  (Fedora and Arch: valkey, with a link of the old name; Alpine: apk add redis; \
+                  macOS: brew install redis)";
+    if debian_packages(root, REDIS, advice)? {
+        println!("    redis-server found");
+    }
+    Ok(())
+}
+
+/// Installs what is missing where that can be done; `true` if nothing was.
+fn debian_packages(root: &Path, needed: &[(&str, &str)], advice: &str) -> Result<bool, String> {
+    let missing: Vec<&str> = needed
         .iter()
         .filter(|(program, _)| !answers(program, "--version"))
         .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
-        println!("    C compiler and linker found");
-        return Ok(());
+        return Ok(true);
     }
     let packages = missing.join(" ");
     if !Path::new("/etc/debian_version").is_file() || !answers("apt-get", "--version") {
         return Err(format!(
-            "a C compiler and linker are missing. Install them with your system's packages \
-             (Fedora: dnf install gcc; Arch: pacman -S gcc; Alpine: apk add build-base; \
-             macOS: xcode-select --install; Windows: the Visual Studio build tools), \
-             then run this command again (Debian's names: {packages})"
+            "{advice}, then run this command again (Debian's names: {packages})"
         ));
     }
     println!("    installing Debian packages: {packages}");
     must_run(root, &as_root("apt-get update --quiet"))?;
     let install = as_root("apt-get install --yes --no-install-recommends");
-    must_run(root, &install.args(missing))
+    must_run(root, &install.args(missing))?;
+    Ok(false)
 }
 
 /// `words` as the superuser: directly where this already is one, through sudo elsewhere.
