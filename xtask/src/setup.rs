@@ -99,9 +99,7 @@ fn debian_packages(root: &Path, needed: &[(&str, &str)], advice: &str) -> Result
     }
     let packages = missing.join(" ");
     if !Path::new("/etc/debian_version").is_file() || !answers("apt-get", "--version") {
-        return Err(format!(
-            "{advice}, then run this command again (Debian's names: {packages})"
-        ));
+        return Err(format!("{advice}, then run this command again (Debian's names: {packages})"));
     }
     println!("    installing Debian packages: {packages}");
     must_run(root, &as_root("apt-get update --quiet"))?;

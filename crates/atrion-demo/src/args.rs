@@ -43,8 +43,14 @@ pub(crate) struct Options {
 /// A helper process; the conductor starts them, users do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    Dependency { seed: u64 },
-    Service { seed: u64, protected: bool, dependency: u16 },
+    Dependency {
+        seed: u64,
+    },
+    Service {
+        seed: u64,
+        protected: bool,
+        dependency: u16,
+    },
     Generator,
     /// A part of the cluster's demonstration.
     Cluster(cluster::Role),
@@ -148,8 +154,13 @@ mod tests {
     #[test]
     fn options_are_read() {
         let words = ["--short", "--seed=9", "--json", "a.json", "--svg", "b.svg"];
-        let expected =
-            Options { cluster: false, short: true, seed: 9, json: Some("a.json".into()), svg: "b.svg".into() };
+        let expected = Options {
+            cluster: false,
+            short: true,
+            seed: 9,
+            json: Some("a.json".into()),
+            svg: "b.svg".into(),
+        };
         assert_eq!(parsed(&words), Ok(Invocation::Show(expected)));
         assert_eq!(parsed(&["--short", "-h"]), Ok(Invocation::Help));
     }

@@ -171,7 +171,7 @@ async fn send(
 }
 
 /// An answer with a time to come back is a refusal; any other error is a failure.
-pub(crate) fn judge(answer: &Answer) -> Ending {
+fn judge(answer: &Answer) -> Ending {
     let told_when = answer.headers.contains_key(http::header::RETRY_AFTER);
     if answer.status.is_success() {
         Ending::Good

@@ -46,11 +46,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// [`Stopped`] if it was interrupted, if a part could not be started or failed, or if a file
 /// cannot be written. No process is left behind in any of these cases.
 pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Verdict, Stopped> {
-    let mut asked = interrupt.clone();
-    let record = tokio::select! {
-        done = record(options) => done?,
-        _ = asked.wait_for(|interrupted| *interrupted) => return Err(Stopped::Interrupted),
-    };
+    let record = record(options, interrupt).await?;
     let figures = Figures::new(&record, options.seed, options.short);
     let checks = verdict::checks(&figures);
     let verdict = verdict::judge(&checks, &figures);
@@ -62,21 +58,22 @@ pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Ver
     Ok(verdict)
 }
 
-async fn record(options: &Options) -> Result<Record, String> {
-    println!("starting Redis, a dependency, three nodes that share and three that do not ...");
+async fn record(options: &Options, interrupt: &Interrupt) -> Result<Record, Stopped> {
     let origin = SharedClock::origin();
-    let crew = Crew::start(options.seed, origin).await?;
     let mut show = Show {
-        crew,
+        crew: Crew::new(options.seed, origin),
         record: Record::default(),
         clock: SharedClock::new(origin),
         answers: VecDeque::new(),
         script: Script::new(options.short),
         rng: StdRng::seed_from_u64(options.seed),
     };
-    let disagreement = show.clock.disagreement(origin).as_micros();
-    show.record.clock_us = u64::try_from(disagreement).unwrap_or(u64::MAX);
-    let done = show.play().await;
+    let mut interrupt = interrupt.clone();
+    let done = tokio::select! {
+        played = show.play(origin) => played.map_err(Stopped::Failed),
+        _ = interrupt.wait_for(|interrupted| *interrupted) => Err(Stopped::Interrupted),
+    };
+    // However it ended, every process is asked to end: the store takes Redis with it.
     show.crew.end_all().await;
     done.map(|()| show.record)
 }
@@ -92,7 +89,11 @@ struct Show {
 }
 
 impl Show {
-    async fn play(&mut self) -> Result<(), String> {
+    async fn play(&mut self, origin: u64) -> Result<(), String> {
+        println!("starting Redis, a dependency, three nodes that share and three that do not ...");
+        self.crew.start().await?;
+        let disagreement = self.clock.disagreement(origin).as_micros();
+        self.record.clock_us = u64::try_from(disagreement).unwrap_or(u64::MAX);
         self.prepare().await?;
         self.warnings().await?;
         self.outage().await?;
@@ -289,7 +290,7 @@ impl Show {
 
     /// The last of three takes its leave, and a liar takes its place.
     async fn lie(&mut self) -> Result<(), String> {
-        self.aim(0..SHARED - 1).await?;
+        self.aim((0..NODES).filter(|node| node + 1 != SHARED)).await?;
         self.crew.end(Who::Node(SHARED - 1)).await;
         self.begin(Phase::Liar);
         self.crew.start_liar()?;
@@ -309,7 +310,8 @@ impl Show {
     /// Many routes change at once: first for the first time, then again.
     async fn many_routes(&mut self) -> Result<(), String> {
         println!("  {MANY_ROUTES} routes of {} fail at once ...", node::name(0));
-        let published = |stats: &Stats| Published { bytes: stats.bytes_out, changes: stats.changes_out };
+        let published =
+            |stats: &Stats| Published { bytes: stats.bytes_out, changes: stats.changes_out };
         let before = published(&self.stats(0).await?);
         self.crew.order(Who::Node(0), Order::Scar { routes: MANY_ROUTES }).await?;
         let introduced = published(&self.sent(before.changes).await?);

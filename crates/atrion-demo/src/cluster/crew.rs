@@ -3,11 +3,9 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use atrion_license::issue::{Issuer, Terms};
 use atrion_license::{SystemWallClock, Tier, WallClock as _};
-use tokio::time::timeout;
 
 use super::wire::{Event, Order, Target};
 use super::{NODES, Part, Role, SHARED};
@@ -15,8 +13,6 @@ use crate::args;
 use crate::part::Part as Process;
 use crate::wire as parts;
 
-/// How long the store may take to start.
-const PATIENCE: Duration = Duration::from_secs(35);
 /// Where a node looks for its licence.
 const LICENSE_VARIABLE: &str = "ATRION_LICENSE_KEY";
 
@@ -40,25 +36,25 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
+    /// Nobody yet.
+    pub(crate) const fn new(seed: u64, origin: u64) -> Self {
+        Self { members: Vec::new(), seed, origin, ports: Vec::new(), redis: 0 }
+    }
+
     /// Starts everybody but the liar. The last node that shares reaches Redis through a proxy.
+    /// Whoever was started is a member even if the rest fails: end them all.
     ///
     /// # Errors
     ///
     /// A sentence if one of them cannot be started.
-    pub(crate) async fn start(seed: u64, origin: u64) -> Result<Self, String> {
-        let mut crew = Self { members: Vec::new(), seed, origin, ports: Vec::new(), redis: 0 };
-        let mut store = crew.process("store", Part::Store, &[])?;
-        let (redis, proxy) = match timeout(PATIENCE, store.event()).await {
-            Ok(Ok(parts::Event::Cluster(Event::Store { redis, proxy }))) => (redis, proxy),
-            Ok(Ok(other)) => return Err(format!("the store said {other:?} instead of its port")),
-            Ok(Err(why)) => return Err(why),
-            Err(_) => return Err("the store did not start".to_owned()),
+    pub(crate) async fn start(&mut self) -> Result<(), String> {
+        let (redis, proxy) = match self.join(Who::Store, "store", Part::Store, &[])?.event().await?
+        {
+            parts::Event::Cluster(Event::Store { redis, proxy }) => (redis, proxy),
+            other => return Err(format!("the store said {other:?} instead of its port")),
         };
-        crew.members.push((Who::Store, store));
-        crew.redis = redis;
-        let mut callee = crew.process("dependency", Part::Callee, &[])?;
-        let dependency = callee.port().await?;
-        crew.members.push((Who::Callee, callee));
+        self.redis = redis;
+        let dependency = self.join(Who::Callee, "dependency", Part::Callee, &[])?.port().await?;
         let license = development_license()?;
         for index in 0..NODES {
             let redis = match index {
@@ -67,27 +63,29 @@ impl Crew {
                 _ => Some(redis),
             };
             let part = Part::Node { index, dependency, redis };
-            let node = crew.process("node", part, &[(LICENSE_VARIABLE, &license)])?;
-            crew.members.push((Who::Node(index), node));
+            self.join(Who::Node(index), "node", part, &[(LICENSE_VARIABLE, &license)])?;
         }
-        for (who, process) in &mut crew.members {
+        for (who, process) in &mut self.members {
             if matches!(who, Who::Node(_)) {
-                crew.ports.push(process.port().await?);
+                self.ports.push(process.port().await?);
             }
         }
-        let load = crew.process("load", Part::Load, &[])?;
-        crew.members.push((Who::Load, load));
-        Ok(crew)
+        self.join(Who::Load, "load", Part::Load, &[])?;
+        Ok(())
     }
 
-    fn process(
-        &self,
+    /// Starts a process.
+    fn join(
+        &mut self,
+        who: Who,
         name: &'static str,
         part: Part,
         variables: &[(&str, &str)],
-    ) -> Result<Process, String> {
+    ) -> Result<&mut Process, String> {
         let role = Role { part, seed: self.seed, origin: self.origin };
-        Process::start_with(name, args::Role::Cluster(role), variables)
+        let process = Process::start_with(name, args::Role::Cluster(role), variables)?;
+        self.members.push((who, process));
+        self.members.last_mut().map(|(_, process)| process).ok_or_else(|| "nobody".to_owned())
     }
 
     /// Starts the liar.
@@ -96,9 +94,8 @@ impl Crew {
     ///
     /// A sentence if the system refuses.
     pub(crate) fn start_liar(&mut self) -> Result<(), String> {
-        let liar = self.process("liar", Part::Liar { redis: self.redis }, &[])?;
-        self.members.push((Who::Liar, liar));
-        Ok(())
+        let part = Part::Liar { redis: self.redis };
+        self.join(Who::Liar, "liar", part, &[]).map(drop)
     }
 
     /// Where to send requests for a node.
@@ -152,7 +149,7 @@ impl Crew {
     }
 
     /// Ends everybody: the load first, the store last.
-    pub(crate) async fn end_all(mut self) {
+    pub(crate) async fn end_all(&mut self) {
         while let Some((_, process)) = self.members.pop() {
             process.end().await;
         }

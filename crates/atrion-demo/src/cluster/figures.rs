@@ -7,16 +7,15 @@ use serde::Serialize;
 
 use super::record::{Phase, Published, Record};
 use super::script::{first_to_fail, warning};
-use super::wire::Request;
+use super::wire::{Ending, Request};
 use super::{INTERVAL, NODES, SHARED};
 use crate::plan::TIERS;
-use crate::stats::{Ending, percentile};
+use crate::stats::percentile;
 
 /// A request is delayed if it takes so much longer than all but one in a thousand did while
 /// nothing happened, at the same node.
 const DELAY_US: u32 = 5_000;
-/// So many standard deviations more delayed requests at the nodes that share than at those that do
-/// not are chance.
+/// So many standard deviations more at the nodes that share than at those that do not are chance.
 const CHANCE: f64 = 3.0;
 /// Service is full when so many percent of the requests are served ...
 const FULL_PERCENT: f64 = 95.0;
@@ -78,10 +77,11 @@ pub(crate) struct Figures {
 pub(crate) struct Delays {
     pub(crate) requests_shared: u64,
     pub(crate) requests_alone: u64,
-    /// Refused, or answered with an error. The dependency is healthy all the time.
+    /// Answered with an error, or refused because of failures. The dependency is healthy all the
+    /// time, so there is no other cause for one: each counts.
     pub(crate) failed_shared: u64,
     pub(crate) failed_alone: u64,
-    /// Late, or not answered within the objective.
+    /// Late, not answered, or refused because too many others were late.
     pub(crate) delayed_shared: u64,
     pub(crate) delayed_alone: u64,
     /// More than chance explains.
@@ -155,8 +155,7 @@ fn warned(record: &Record) -> (Vec<u64>, usize) {
     let mut took = Vec::new();
     let mut missed = 0;
     let mut number = 0;
-    while let Some(opened) =
-        Record::first(&record.opened, first_to_fail(number), &warning(number))
+    while let Some(opened) = Record::first(&record.opened, first_to_fail(number), &warning(number))
     {
         for other in (0..SHARED).filter(|other| *other != first_to_fail(number)) {
             match Record::first(&record.held, other, &warning(number)) {
@@ -225,11 +224,15 @@ fn delays(record: &Record) -> Delays {
             }
         }
     }
-    let (shared, alone) = (delays.delayed_shared as f64, delays.delayed_alone as f64);
-    let excess = shared - alone;
-    delays.delayed_by_sync =
-        if excess > CHANCE * (shared + alone).sqrt() { excess as u64 } else { 0 };
+    delays.delayed_by_sync = beyond_chance(delays.delayed_shared, delays.delayed_alone);
     delays
+}
+
+/// By how much `shared` is more than `alone`, if it is more than two equal causes explain.
+fn beyond_chance(shared: u64, alone: u64) -> u64 {
+    let excess = shared.saturating_sub(alone);
+    let chance = CHANCE * ((shared + alone) as f64).sqrt();
+    if excess as f64 > chance { excess } else { 0 }
 }
 
 impl Delays {
@@ -242,13 +245,14 @@ impl Delays {
         *requests += 1;
         match request.ending {
             Ending::Good => *delayed += u64::from(request.latency_us > limit_us),
-            Ending::TimedOut => *delayed += 1,
-            Ending::Shed | Ending::Failed => *failed += 1,
+            Ending::TimedOut | Ending::Saturated => *delayed += 1,
+            Ending::Refused | Ending::Failed => *failed += 1,
         }
     }
 }
 
-/// What the nodes that do not lie refuse while one lies.
+/// What the nodes that do not lie refuse while one lies. As many nodes that share nothing tell how
+/// many are refused because the machine is busy.
 #[derive(Default)]
 struct Refusals {
     normal: u64,
@@ -259,19 +263,24 @@ struct Refusals {
 
 impl Refusals {
     fn under_liar(record: &Record) -> Self {
-        let mut refusals = Self::default();
-        let lowest = TIERS.len() - 1;
-        for request in record.requests_in(Phase::Liar, 0..SHARED - 1) {
-            let refused = u64::from(request.ending == Ending::Shed);
-            if request.tier == lowest {
-                refusals.bulk += 1;
-                refusals.bulk_refused += refused;
-            } else {
-                refusals.normal += 1;
-                refusals.normal_refused += refused;
-            }
+        let bulk = |request: &Request| request.tier + 1 == TIERS.len();
+        let honest = 0..SHARED - 1;
+        let count = |nodes: std::ops::Range<usize>, low: bool, ending: Option<Ending>| {
+            let all = record.requests_in(Phase::Liar, nodes).filter(|r| bulk(r) == low);
+            all.filter(|r| ending.is_none_or(|ending| r.ending == ending)).count() as u64
+        };
+        let refused = |low| {
+            let saturated = |nodes| count(nodes, low, Some(Ending::Saturated));
+            let alone = saturated(SHARED..SHARED + honest.len());
+            count(honest.clone(), low, Some(Ending::Refused))
+                + beyond_chance(saturated(honest.clone()), alone)
+        };
+        Self {
+            normal: count(honest.clone(), false, None),
+            normal_refused: refused(false),
+            bulk: count(honest.clone(), true, None),
+            bulk_refused: refused(true),
         }
-        refusals
     }
 
     fn bulk_percent(&self) -> f64 {

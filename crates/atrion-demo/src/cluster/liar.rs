@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use atrion_cluster::machine::node_key;
 use atrion_cluster::names::Names;
-use atrion_cluster::transport::{Commit, Inbox, RedisTransport, Session, TlsOptions, Transport as _};
+use atrion_cluster::transport::{
+    Commit, Inbox, RedisTransport, Session, TlsOptions, Transport as _,
+};
 use atrion_cluster::wire::{Change, Codec, Frame};
 use atrion_core::merge::Stamp;
 use atrion_core::vector::Stance;
@@ -76,13 +78,8 @@ async fn publish(session: &dyn Session, sequence: u64) -> Result<(), String> {
     });
     frame.names.push((codec.route_id(SHOP), SHOP.into()));
     let frame = codec.encode(&frame).map_err(|e| format!("the lie cannot be told: {e}"))?;
-    let commit = Commit {
-        node: node_key(id),
-        frame,
-        seen_millis,
-        ttl_millis: 10_000,
-        ..Commit::default()
-    };
+    let commit =
+        Commit { node: node_key(id), frame, seen_millis, ttl_millis: 10_000, ..Commit::default() };
     within(session.commit(&commit)).await
 }
 

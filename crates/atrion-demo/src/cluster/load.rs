@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use atrion::Reason;
 use http::StatusCode;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -12,16 +13,19 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clock::SharedClock;
-use super::wire::{Event, Order, Request, SHOP, Target};
+use super::node::REFUSED;
+use super::wire::{Ending, Event, Order, Request, SHOP, Target};
 use super::{SHARED, orders, tell};
-use crate::caller::Caller;
-use crate::generator::judge;
-use crate::plan::{OBJECTIVE, TIERS};
-use crate::stats::{Ending, micros};
+use crate::caller::{Answer, Caller};
+use crate::plan::TIERS;
+use crate::stats::micros;
 use crate::traffic::tier;
 
 /// The conductor is told this often.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
+/// Nobody waits longer for an answer: long enough for whatever a busy machine does, so that only
+/// what never comes is missing.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Nodes that get the same arrivals get them this much apart, so that they do not wait for each
 /// other's processor.
 const APART: Duration = Duration::from_millis(7);
@@ -117,19 +121,26 @@ impl Source {
     }
 }
 
-/// Sends one request and waits for its end, but no longer than the objective.
+/// Sends one request and waits for its end.
 async fn send(caller: &Caller, tier: usize, intended: Instant) -> (Ending, Duration) {
     let volts = TIERS.get(tier).map(|tier| tier.volts);
-    let answer = timeout_at(intended + OBJECTIVE, caller.get(volts)).await;
-    let latency = intended.elapsed();
+    let answer = timeout_at(intended + PATIENCE, caller.get(volts)).await;
     let ending = match answer {
         Err(_) => Ending::TimedOut,
-        Ok(_) if latency > OBJECTIVE => Ending::TimedOut,
-        Ok(Ok(answer)) if answer.status == StatusCode::OK => Ending::Good,
         Ok(Ok(answer)) => judge(&answer),
         Ok(Err(_)) => Ending::Failed,
     };
-    (ending, latency)
+    (ending, intended.elapsed())
+}
+
+fn judge(answer: &Answer) -> Ending {
+    let why = answer.headers.get(REFUSED).map(http::HeaderValue::as_bytes);
+    match why {
+        None if answer.status == StatusCode::OK => Ending::Good,
+        None => Ending::Failed,
+        Some(why) if why == Reason::Saturated.as_str().as_bytes() => Ending::Saturated,
+        Some(_) => Ending::Refused,
+    }
 }
 
 /// A row of requests at equal distances.
@@ -141,5 +152,25 @@ async fn burst(target: Target, route: String, count: u32, gap: Duration) {
         sleep_until(intended).await;
         let caller = caller.clone();
         tokio::spawn(async move { send(&caller, BURST_TIER, intended).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_known_by_its_reason() {
+        let answer = |status, why: Option<Reason>| {
+            let headers = why.map(|why| (REFUSED.clone(), why.as_str().parse().unwrap()));
+            judge(&Answer { status, headers: headers.into_iter().collect(), body: "".into() })
+        };
+        let refused = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(answer(StatusCode::OK, None), Ending::Good);
+        assert_eq!(answer(StatusCode::BAD_GATEWAY, None), Ending::Failed);
+        assert_eq!(answer(refused, Some(Reason::Saturated)), Ending::Saturated);
+        for why in [Reason::Scarred, Reason::BreakerOpen, Reason::Held] {
+            assert_eq!(answer(refused, Some(why)), Ending::Refused);
+        }
     }
 }

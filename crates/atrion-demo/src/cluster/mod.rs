@@ -61,11 +61,17 @@ pub(crate) struct Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// A service; without a port of Redis one that shares nothing.
-    Node { index: usize, dependency: u16, redis: Option<u16> },
+    Node {
+        index: usize,
+        dependency: u16,
+        redis: Option<u16>,
+    },
     Callee,
     Store,
     Load,
-    Liar { redis: u16 },
+    Liar {
+        redis: u16,
+    },
 }
 
 impl Role {

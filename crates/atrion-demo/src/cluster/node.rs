@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 
 use super::clock::SharedClock;
@@ -21,8 +21,11 @@ use crate::caller::Caller;
 use crate::dependency::listen;
 use crate::stats::{micros, percentile};
 
-/// How long the service waits for its dependency.
-const DEPENDENCY_DEADLINE: Duration = Duration::from_millis(150);
+/// How long the service waits for its dependency: longer than a busy machine lets it wait, so that
+/// it fails only where it is told to.
+const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(1);
+/// The header of a refusal that names its reason.
+pub(crate) const REFUSED: HeaderName = HeaderName::from_static("x-refused");
 /// Failures that open any breaker.
 const FAILURES: u32 = 40;
 
@@ -57,8 +60,7 @@ pub(crate) fn name(index: usize) -> String {
 /// A sentence if it cannot listen, or Atrion cannot be built.
 pub(crate) async fn run(setting: Setting, clock: SharedClock) -> Result<(), String> {
     let provider = setting.redis.map(|port| provider(port, setting.index, clock)).transpose()?;
-    let mut builder =
-        Atrion::builder().seed(setting.seed).clock(clock).observer(Teller { clock });
+    let mut builder = Atrion::builder().seed(setting.seed).clock(clock).observer(Teller { clock });
     if let Some(provider) = &provider {
         // The licence is in the variable where it is looked for.
         builder = builder.provider(Arc::clone(provider)).license_policy(LicensePolicy::Strict);
@@ -111,8 +113,8 @@ async fn handle(
         Ok(permit) => permit,
         Err(shed) => {
             let secs = shed.retry_after().as_secs().max(1).to_string();
-            let retry = [(header::RETRY_AFTER, secs)];
-            return (StatusCode::SERVICE_UNAVAILABLE, retry, shed.explain().to_string())
+            let headers = [(header::RETRY_AFTER, secs), (REFUSED, shed.reason().to_string())];
+            return (StatusCode::SERVICE_UNAVAILABLE, headers, shed.explain().to_string())
                 .into_response();
         }
     };
@@ -220,11 +222,9 @@ impl Observer for Teller {
                 open: *mode == BreakerMode::Open,
                 at: at.as_nanos(),
             }),
-            Happened::Held { route, held, at } => tell(Event::Held {
-                route: route.name().to_owned(),
-                held: *held,
-                at: at.as_nanos(),
-            }),
+            Happened::Held { route, held, at } => {
+                tell(Event::Held { route: route.name().to_owned(), held: *held, at: at.as_nanos() })
+            }
             Happened::Cluster(Notice::LinkUp { .. }) => {
                 tell(Event::Link { up: true, at: self.clock.nanos() });
             }

@@ -3,8 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::Ending;
-
 /// The service's everyday route, on which the load goes on all the time.
 pub(crate) const SHOP: &str = "shop";
 
@@ -88,6 +86,21 @@ pub(crate) enum Event {
     Stats(Stats),
     /// Liar: it lies since then, and has done so this often.
     Lied { since: u64, frames: u64 },
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ending {
+    Good,
+    /// Refused because too many others were being worked on, whatever the cause of that.
+    Saturated,
+    /// Refused because of failures: own ones, or what others say of theirs.
+    Refused,
+    /// Answered with an error, or not answered because the connection broke.
+    Failed,
+    /// Not answered in time.
+    TimedOut,
 }
 
 /// One request on [`SHOP`].

@@ -93,7 +93,7 @@ fn only_what_the_machine_does_not_explain_is_laid_to_sharing() {
 #[test]
 fn failures_are_never_chance() {
     let mut record = quiet();
-    record.requests.push(request(1, 1500 * MS, Ending::Shed, 100));
+    record.requests.push(request(1, 1500 * MS, Ending::Refused, 100));
     record.requests.push(request(1, 1500 * MS, Ending::Failed, 100));
     record.requests.push(request(1, 500 * MS, Ending::Failed, 100));
     record.requests.push(request(4, 1500 * MS, Ending::Failed, 100));
@@ -107,7 +107,7 @@ fn recovery_is_the_beginning_of_half_a_second_of_full_service() {
     let mut record = Record::default();
     record.phases.insert(Phase::Recovery, Span { from: 1000 * MS, to: 2000 * MS });
     for number in 0..100 {
-        let ending = if number < 25 || number == 33 { Ending::Shed } else { Ending::Good };
+        let ending = if number < 25 || number == 33 { Ending::Refused } else { Ending::Good };
         record.requests.push(request(0, (1000 + number * 10) * MS, ending, 100));
         record.requests.push(request(3, (1000 + number * 10) * MS, Ending::Failed, 100));
     }
@@ -120,11 +120,11 @@ fn the_rest_is_counted() {
     let mut record = Record::default();
     record.phases.insert(Phase::Liar, Span { from: 0, to: 10 });
     for (tier, ending) in
-        [(0, Ending::Good), (2, Ending::Shed), (3, Ending::Shed), (3, Ending::Good)]
+        [(0, Ending::Good), (2, Ending::Refused), (3, Ending::Refused), (3, Ending::Good)]
     {
         record.requests.push(Request { tier, ..request(0, 1, ending, 1) });
     }
-    record.requests.push(request(SHARED, 1, Ending::Shed, 1));
+    record.requests.push(request(SHARED - 1, 1, Ending::Refused, 1));
     record.dead_before = Dead { at: 0, per_node: vec![1; NODES] };
     record.dead_after = Dead { at: 9, per_node: vec![2, 3, 4, 5, 6, 7] };
     record.repeated = Published { bytes: 30_000, changes: 1000 };
@@ -135,4 +135,19 @@ fn the_rest_is_counted() {
     assert_eq!((figures.dead_requests_shared, figures.dead_requests_alone), (6, 15));
     assert_eq!((figures.bytes_per_changed_route, figures.bytes_per_new_route), (Some(30.0), None));
     assert_ne!(SHOP, warning(0));
+}
+
+#[test]
+fn under_a_liar_only_what_the_machine_does_not_explain_counts() {
+    let saturated = |nodes: &[usize]| {
+        let mut record = Record::default();
+        record.phases.insert(Phase::Liar, Span { from: 0, to: 10 });
+        for node in nodes {
+            record.requests.extend(vec![request(*node, 1, Ending::Saturated, 1); 30]);
+        }
+        Figures::new(&record, 1, true).normal_requests_refused_under_liar
+    };
+    assert_eq!(saturated(&[1]), 30);
+    assert_eq!(saturated(&[1, 4]), 0);
+    assert_eq!(saturated(&[1, 5]), 30, "it stands for the node that left");
 }
