@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -61,7 +61,13 @@ pub(crate) fn seeds(dir: &Path) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// What the worker is at, so that a hang can be reported.
-type Current = Arc<Mutex<(u64, Vec<u8>)>>;
+#[derive(Default)]
+struct Current {
+    /// How many inputs were begun. Apart from the input: whoever only looks whether the worker gets
+    /// on must not queue for a lock that the worker takes a million times a second.
+    begun: AtomicU64,
+    input: Mutex<Vec<u8>>,
+}
 
 /// Runs `target` on its seeds and then on spoilt ones until the time is over.
 ///
@@ -71,7 +77,7 @@ type Current = Arc<Mutex<(u64, Vec<u8>)>>;
 pub(crate) fn run(target: &'static Target, corpus: &Path, plan: Plan) -> Result<Report, String> {
     let pool = seeds(corpus)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let current = Current::default();
+    let current = Arc::new(Current::default());
     let (send, receive) = mpsc::channel();
     let worker = Worker { target, plan, stop: Arc::clone(&stop), current: Arc::clone(&current) };
     thread::spawn(move || send.send(worker.work(pool)));
@@ -84,11 +90,12 @@ pub(crate) fn run(target: &'static Target, corpus: &Path, plan: Plan) -> Result<
         }
         elapsed += 1;
         stop.store(elapsed >= plan.seconds, Ordering::Relaxed);
-        let now = current.lock().unwrap_or_else(PoisonError::into_inner);
-        stuck = if now.0 == last { stuck + 1 } else { 0 };
-        last = now.0;
+        let begun = current.begun.load(Ordering::Relaxed);
+        stuck = if begun == last { stuck + 1 } else { 0 };
+        last = begun;
         if stuck >= HANG_SECS {
-            return Err(finding(target, &now.1, plan, "takes more than ten seconds"));
+            let input = current.input.lock().unwrap_or_else(PoisonError::into_inner);
+            return Err(finding(target, &input, plan, "takes more than ten seconds"));
         }
     }
 }
@@ -107,7 +114,7 @@ struct Worker {
     target: &'static Target,
     plan: Plan,
     stop: Arc<AtomicBool>,
-    current: Current,
+    current: Arc<Current>,
 }
 
 impl Worker {
@@ -129,11 +136,8 @@ impl Worker {
     }
 
     fn attempt(&self, input: &[u8]) -> Result<&'static str, String> {
-        {
-            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            current.0 += 1;
-            input.clone_into(&mut current.1);
-        }
+        self.current.begun.fetch_add(1, Ordering::Relaxed);
+        input.clone_into(&mut self.current.input.lock().unwrap_or_else(PoisonError::into_inner));
         let run = AssertUnwindSafe(|| (self.target.run)(input));
         catch_unwind(run).map_err(|_| finding(self.target, input, self.plan, "panics"))
     }

@@ -1,6 +1,7 @@
 //! What is fuzzed: one entry each. A further target is a function and a line in [`TARGETS`].
 
 mod license;
+mod wire;
 
 /// A parser to be fed.
 #[derive(Debug)]
@@ -15,4 +16,5 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: &[Target] = &[license::KEY, license::CLAIMS, license::KEYFILE];
+pub(crate) const TARGETS: &[Target] =
+    &[license::KEY, license::CLAIMS, license::KEYFILE, wire::FRAME];

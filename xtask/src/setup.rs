@@ -1,5 +1,6 @@
 //! Installs what is missing on this machine, and nothing that is there.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -9,9 +10,11 @@ use crate::runner::Line;
 const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// What a build needs besides Rust: a C compiler, which links every Rust program.
-const COMPILERS: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
-/// What the cluster's tests and its demonstration need: a Redis to start, stop and kill.
-const REDIS: &[(&str, &str)] = &[("redis-server", "redis-server")];
+const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
+
+/// What the tests of the cluster start servers with. Sentinels and the nodes of a Redis Cluster are
+/// the same program.
+const REDIS_PACKAGES: &[(&str, &str)] = &[("redis-server", "redis-server")];
 
 /// Makes the machine ready to build and test; does nothing where it already is.
 ///
@@ -22,9 +25,9 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     println!("==> setup");
     compiler(root)?;
     linker(root)?;
-    redis(root)?;
     component(root, "clippy", "clippy-driver")?;
     component(root, "rustfmt", "rustfmt")?;
+    redis(root)?;
     println!("    ready");
     Ok(())
 }
@@ -63,49 +66,67 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn linker(root: &Path) -> Result<(), String> {
-    let advice = "a C compiler and linker are missing. Install them with your system's packages \
+    let missing = missing(DEBIAN_PACKAGES);
+    if missing.is_empty() {
+        println!("    C compiler and linker found");
+        return Ok(());
+    }
+    let others = "a C compiler and linker are missing. Install them with your system's packages \
                   (Fedora: dnf install gcc; Arch: pacman -S gcc; Alpine: apk add build-base; \
                   macOS: xcode-select --install; Windows: the Visual Studio build tools)";
-    if debian_packages(root, COMPILERS, advice)? {
-        println!("    C compiler and linker found");
-    }
-    Ok(())
+    install(root, &missing, others)
 }
 
-/// Installs `redis-server` if it is missing.
+/// The server for the tests. They start their own, on ports of their own; the service that the
+/// package brings is stopped again.
 ///
 /// # Errors
 ///
-/// A sentence that says how to install it.
+/// A sentence that says how to install it, or that a service could not be stopped.
 pub(crate) fn redis(root: &Path) -> Result<(), String> {
-    let advice = "`redis-server` is missing. Install it with your system's packages \
-                  (Fedora and Arch: valkey, with a link of the old name; Alpine: apk add redis; \
-                  macOS: brew install redis)";
-    if debian_packages(root, REDIS, advice)? {
-        println!("    redis-server found");
+    if cfg!(not(unix)) {
+        println!("    no Redis server here: the tests that need one run on Unix only");
+        return Ok(());
+    }
+    let missing = missing(REDIS_PACKAGES);
+    if missing.is_empty() {
+        println!("    Redis server found");
+        return Ok(());
+    }
+    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, 6379)).is_ok();
+    let was_there = listens();
+    let others = "`redis-server` is missing. Install it with your system's packages (Fedora, Arch \
+                  and Alpine: redis or valkey; macOS: brew install redis)";
+    install(root, &missing, others)?;
+    for stop in ["systemctl disable --now redis-server", "service redis-server stop"] {
+        // One of the two is in charge; the other fails, and both do where no services are started.
+        let mut line = as_root(stop).command(root);
+        let _ = line.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    if listens() && !was_there {
+        return Err("the package has started a Redis service on port 6379 that cannot be stopped \
+                    from here; stop it, then run this command again"
+            .to_owned());
     }
     Ok(())
 }
 
-/// Installs what is missing where that can be done; `true` if nothing was.
-fn debian_packages(root: &Path, needed: &[(&str, &str)], advice: &str) -> Result<bool, String> {
-    let missing: Vec<&str> = needed
-        .iter()
-        .filter(|(program, _)| !answers(program, "--version"))
-        .map(|(_, package)| *package)
-        .collect();
-    if missing.is_empty() {
-        return Ok(true);
-    }
-    let packages = missing.join(" ");
+/// The packages whose program is not there.
+fn missing(packages: &[(&str, &'static str)]) -> Vec<&'static str> {
+    let absent = packages.iter().filter(|(program, _)| !answers(program, "--version"));
+    absent.map(|(_, package)| *package).collect()
+}
+
+/// Installs packages on Debian and its relatives; elsewhere says what `others` do.
+fn install(root: &Path, packages: &[&str], others: &str) -> Result<(), String> {
+    let names = packages.join(" ");
     if !Path::new("/etc/debian_version").is_file() || !answers("apt-get", "--version") {
-        return Err(format!("{advice}, then run this command again (Debian's names: {packages})"));
+        return Err(format!("{others}, then run this command again (Debian's names: {names})"));
     }
-    println!("    installing Debian packages: {packages}");
+    println!("    installing Debian packages: {names}");
     must_run(root, &as_root("apt-get update --quiet"))?;
     let install = as_root("apt-get install --yes --no-install-recommends");
-    must_run(root, &install.args(missing))?;
-    Ok(false)
+    must_run(root, &install.args(packages.iter().copied()))
 }
 
 /// `words` as the superuser: directly where this already is one, through sudo elsewhere.

@@ -49,7 +49,7 @@ use atrion_state::provider::MAX_ROUTE_BYTES;
 
 pub use error::WireError;
 #[cfg(any(test, feature = "test-util"))]
-pub use fuzz::fuzz;
+pub use fuzz::{FUZZ_CLUSTER, fuzz};
 use keys::Keys;
 
 /// The major version spoken here. Frames of a higher one are refused.

@@ -239,6 +239,8 @@ pub(crate) struct Cell {
     shed: AtomicU32,
     shadow_shed: AtomicU32,
     cancelled: AtomicU32,
+    /// Requests that would have come here had the route not been closed off.
+    avoided: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -307,6 +309,7 @@ impl Cell {
             shed: AtomicU32::new(0),
             shadow_shed: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
+            avoided: AtomicU32::new(0),
             inner: Mutex::new(inner),
         };
         cell.publish_first(now, law);

@@ -24,7 +24,10 @@ pub(crate) fn select(
     }
     let candidates: Vec<Candidate> = routes
         .iter()
-        .map(|route| Candidate { resistance: route.resistance(), open: !route.would_flow(volts) })
+        .map(|route| {
+            route.0.cell.avoid();
+            Candidate { resistance: route.resistance(), open: !route.would_flow(volts) }
+        })
         .collect();
     let draw = UnitInterval::try_new(draw)?;
     Ok(choose(&candidates, beta_per_ohm, draw)?.and_then(|index| routes.get(index)))

@@ -1,6 +1,6 @@
 //! An authority and what it has signed, made anew for every test.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::Failure;
 
@@ -28,17 +28,25 @@ impl Certificates {
     }
 
     fn make() -> Result<Self, rcgen::Error> {
-        let mut params = CertificateParams::new(Vec::new())?;
+        let mut params = named("Atrion's test authority", &[])?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let signed = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
             let key = KeyPair::generate()?;
-            let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+            let name = names.first().copied().unwrap_or_default();
+            let certificate = named(name, names)?.signed_by(&key, &authority)?;
             Ok::<_, rcgen::Error>((certificate.pem(), key.serialize_pem()))
         };
         let (server, server_key) = signed(&["localhost", "127.0.0.1"])?;
         let (client, client_key) = signed(&["client"])?;
         Ok(Self { authority: authority.pem(), server, server_key, client, client_key })
     }
+}
+
+/// Whoever has the same name as the authority is taken for it by some.
+fn named(name: &str, hosts: &[&str]) -> Result<CertificateParams, rcgen::Error> {
+    let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let mut params = CertificateParams::new(hosts)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
 }

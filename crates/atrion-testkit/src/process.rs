@@ -1,5 +1,6 @@
 //! Processes that end with their owner, ports that are free, and waits that end.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -49,23 +50,30 @@ impl Drop for Folder {
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts `redis-server` with a configuration file; what it says goes to `log`.
+    /// Starts `redis-server` with a configuration file; what it says goes to `log`. The variable
+    /// `ATRION_REDIS_SERVER` names another program: another version, or Valkey.
     pub(crate) fn redis(config: &Path, extra: &[&str], log: &Path) -> Result<Self, Failure> {
+        let program = std::env::var_os("ATRION_REDIS_SERVER");
+        Self::start(&program.unwrap_or_else(|| "redis-server".into()), config, extra, log)
+    }
+
+    fn start(program: &OsStr, config: &Path, extra: &[&str], log: &Path) -> Result<Self, Failure> {
         let output = fs::File::create(log)?;
-        let child = Command::new("redis-server")
+        let child = Command::new(program)
             .arg(config)
             .args(extra)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn();
-        match child {
-            Ok(child) => Ok(Self(child)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Failure::new("`redis-server` is not installed: run `cargo xtask setup`"))
-            }
-            Err(error) => Err(Failure::new(format!("`redis-server` cannot be started: {error}"))),
-        }
+        let program = program.display();
+        child.map(Self).map_err(|error| {
+            Failure::new(if error.kind() == std::io::ErrorKind::NotFound {
+                format!("`{program}` is not installed: run `cargo xtask setup`")
+            } else {
+                format!("`{program}` cannot be started: {error}")
+            })
+        })
     }
 
     /// Whether it has ended by itself.
@@ -132,4 +140,31 @@ pub(crate) fn wait_for<T>(
         thread::sleep(PAUSE);
     }
     Err(Failure::new(format!("{what}: not within half a minute")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_server_is_said_with_its_remedy() {
+        let folder = Folder::new().unwrap();
+        let (config, log) = (folder.path().join("c"), folder.path().join("l"));
+        let program = OsStr::new("a-server-that-nobody-has");
+        let why = Process::start(program, &config, &[], &log).err().expect("missing").to_string();
+        assert!(why.contains("run `cargo xtask setup`"), "{why}");
+        let path = folder.path().to_path_buf();
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_wait_ends_with_what_was_seen() {
+        let mut looks = 0;
+        let seen = wait_for("the third look", || {
+            looks += 1;
+            Ok((looks == 3).then_some(looks))
+        });
+        assert_eq!(seen, Ok(3));
+    }
 }

@@ -99,8 +99,9 @@ impl Sentinels {
             })?;
         }
         wait_for("the old master as a replica", || {
-            let info = text(&mut self.master.control()?, "INFO replication")?;
-            Ok(info.contains("role:slave").then_some(()))
+            // The sentinels close all connections to it, also this one.
+            let info = self.master.control().and_then(|mut c| text(&mut c, "INFO replication"));
+            Ok(info.is_ok_and(|info| info.contains("role:slave")).then_some(()))
         })
     }
 }

@@ -13,6 +13,8 @@ use super::time::Elapsed;
 const CONFLICTS: usize = 3;
 /// within so long, mean that another process goes by it.
 const CONFLICTS_WITHIN: Duration = Duration::from_secs(10);
+/// They are acted on this often at most, because each time all own words are told anew.
+const CONFLICT_EVERY: Duration = Duration::from_millis(300);
 /// So many ids that were given up are remembered.
 const MAX_FORMER: usize = 8;
 
@@ -60,6 +62,8 @@ pub(crate) struct Identity {
     /// What it was before, with the incarnation it had then.
     former: VecDeque<(NodeId, u64)>,
     conflicts: VecDeque<Elapsed>,
+    /// The newest stamp that has yet to be outdone, and when it will be.
+    rival: Option<(Elapsed, Stamp)>,
 }
 
 /// Whose a frame is that bears this node's id, or bore it once.
@@ -81,6 +85,7 @@ impl Identity {
             looked_back: false,
             former: VecDeque::new(),
             conflicts: VecDeque::new(),
+            rival: None,
         }
     }
 
@@ -96,6 +101,24 @@ impl Identity {
         }
         let former = self.former.contains(&(node, stamp.incarnation));
         if former { Owner::Own } else { Owner::Other }
+    }
+
+    /// Somebody speaks in this node's name: to be acted on as soon as may be.
+    pub(crate) fn note_conflict(&mut self, theirs: Stamp, now: Elapsed) {
+        let last = self.conflicts.back().map_or(now, |last| last.plus(CONFLICT_EVERY).max(now));
+        let (at, newest) = self.rival.unwrap_or((last, theirs));
+        self.rival = Some((at, newest.max(theirs)));
+    }
+
+    /// When there is something to be acted on.
+    pub(crate) fn conflict_at(&self) -> Option<Elapsed> {
+        self.rival.map(|(at, _)| at)
+    }
+
+    pub(crate) fn take_conflict(&mut self, now: Elapsed) -> Option<Stamp> {
+        let (_, theirs) = self.rival.take_if(|(at, _)| *at <= now)?;
+        // It may have been outdone, or concern an id that was given up.
+        Some(theirs).filter(|theirs| *theirs > self.stamp)
     }
 
     /// Makes this node's words newer than those of the other life. Returns the id that was given
@@ -116,6 +139,8 @@ impl Identity {
             return None;
         }
         self.conflicts.clear();
+        self.conflicts.push_back(now);
+        self.rival = None;
         self.former.push_back((old, incarnation));
         if self.former.len() > MAX_FORMER {
             self.former.pop_front();

@@ -40,7 +40,7 @@ pub enum Event {
         /// The id that was given up.
         id: NodeId,
     },
-    /// Another node was heard of.
+    /// Another node was heard of. Comings and goings beyond 64 in 10 s are counted only.
     NodeJoined {
         /// Who.
         id: NodeId,
@@ -114,7 +114,7 @@ pub struct Stats {
     pub evicted_registers: u64,
     /// Nodes refused because there was no room.
     pub refused_nodes: u64,
-    /// Events dropped because nobody polled.
+    /// Events dropped because nobody polled, or because too many nodes came and went.
     pub dropped_events: u64,
     /// Gauge: registers held.
     pub registers: u64,
@@ -126,22 +126,42 @@ pub struct Stats {
     pub pending: u64,
 }
 
+/// So many comings and goings of nodes are told
+const PER_STRETCH: u32 = 64;
+/// in so long.
+const STRETCH: Duration = Duration::from_secs(10);
+
 /// Events that wait to be polled.
 #[derive(Debug)]
 pub(crate) struct Events {
     queue: VecDeque<Event>,
     max: usize,
+    /// When the current stretch of comings and goings began, and how many were told in it.
+    stretch: (Elapsed, u32),
     pub(crate) dropped: u64,
 }
 
 impl Events {
     pub(crate) fn new(max: usize) -> Self {
-        Self { queue: VecDeque::new(), max, dropped: 0 }
+        Self { queue: VecDeque::new(), max, stretch: (Elapsed::NEVER, 0), dropped: 0 }
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
         if self.queue.len() < self.max {
             self.queue.push_back(event);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Comings and goings, which others can make as often as they like, at a bounded rate.
+    pub(crate) fn tell_of_node(&mut self, event: Event, now: Elapsed) {
+        if now.since(self.stretch.0) >= STRETCH {
+            self.stretch = (now, 0);
+        }
+        if self.stretch.1 < PER_STRETCH {
+            self.stretch.1 += 1;
+            self.tell(event);
         } else {
             self.dropped += 1;
         }
@@ -230,5 +250,16 @@ mod tests {
         }
         assert_eq!(std::iter::from_fn(|| events.poll()).count(), 2);
         assert_eq!(events.dropped, 3);
+    }
+
+    #[test]
+    fn comings_and_goings_are_told_at_a_bounded_rate() {
+        let mut events = Events::new(1_000_000);
+        let told = (0..100_000_u64).filter(|millis| {
+            let now = Elapsed::START.plus(Duration::from_millis(*millis));
+            events.tell_of_node(Event::NodeLeft { id: NodeId(1), name: Arc::from("") }, now);
+            events.poll().is_some()
+        });
+        assert_eq!(told.count(), 640);
     }
 }

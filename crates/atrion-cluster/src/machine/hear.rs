@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use atrion_core::merge::Stamp;
 use atrion_core::units::UnitInterval;
 use atrion_state::peers::NodeId;
 use bytes::Bytes;
@@ -33,7 +32,10 @@ impl ClusterCore {
                     self.echo.heard(frame.stamp.sequence, now);
                 }
             }
-            Owner::Conflict => self.conflict(frame.stamp, now, draw),
+            Owner::Conflict => {
+                self.identity.note_conflict(frame.stamp, now);
+                self.settle_conflict(now, draw);
+            }
             Owner::Other => {
                 let gap = self.take(&frame, Source::Live, now);
                 // A reading under way began after the subscription, so it covers what was before.
@@ -61,10 +63,10 @@ impl ClusterCore {
         let name =
             self.registers.peer(frame.node).map_or_else(|| Arc::from(""), |p| Arc::clone(&p.name));
         if taken.joined {
-            self.events.tell(Event::NodeJoined { id: frame.node, name });
+            self.events.tell_of_node(Event::NodeJoined { id: frame.node, name }, now);
         } else {
             self.reads.forget(frame.node);
-            self.events.tell(Event::NodeLeft { id: frame.node, name });
+            self.events.tell_of_node(Event::NodeLeft { id: frame.node, name }, now);
         }
         taken.gap
     }
@@ -73,7 +75,8 @@ impl ClusterCore {
         *self.stats.refused.entry(error.kind()).or_default() += 1;
     }
 
-    fn conflict(&mut self, theirs: Stamp, now: Elapsed, draw: UnitInterval) {
+    pub(crate) fn settle_conflict(&mut self, now: Elapsed, draw: UnitInterval) {
+        let Some(theirs) = self.identity.take_conflict(now) else { return };
         self.stats.conflicts += 1;
         let registers = &self.registers;
         let is_taken = |node| registers.peer(node).is_some();
@@ -97,7 +100,8 @@ impl ClusterCore {
         let newest = frames.filter(|frame| frame.node == node).map(|frame| frame.stamp).max();
         self.identity.looked_back = true;
         if let Some(stamp) = newest.filter(|stamp| *stamp > self.identity.stamp) {
-            self.conflict(stamp, now, draw);
+            self.identity.note_conflict(stamp, now);
+            self.settle_conflict(now, draw);
         }
         self.advance_from(Step::OwnState, Step::Storing);
     }

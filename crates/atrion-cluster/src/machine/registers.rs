@@ -220,19 +220,17 @@ impl Registers {
         let age = stored.saturating_add(Duration::from_millis(u64::from(frame.age_millis)));
         let observed_at = now.minus(age);
         let (node, sequence) = (frame.node, frame.stamp.sequence);
+        let mut place = 0;
         for change in &frame.changes {
-            let until = complains_until(change, observed_at, &self.voting);
-            let said = Said::Word { change: *change, complains_until: until };
-            self.write(
-                change.route,
-                Register { node, sequence, observed_at, said, buried: false },
-                now,
-            );
+            let complains_until = complains_until(change, observed_at, &self.voting);
+            let said = Said::Word { change: *change, complains_until };
+            let register = Register { node, sequence, observed_at, said, buried: false };
+            self.write(change.route, register, &mut place, now);
         }
         for route in &frame.forgotten {
             let said = Said::Forgotten;
             let register = Register { node, sequence, observed_at: now, said, buried: false };
-            self.write(*route, register, now);
+            self.write(*route, register, &mut place, now);
         }
         for (id, name) in &frame.names {
             if let Some(route) = self.routes.get_mut(id)
@@ -244,11 +242,12 @@ impl Registers {
         }
     }
 
-    fn write(&mut self, id: RouteId, mut register: Register, now: Elapsed) {
+    /// `place` is where the node's register was in the route before.
+    fn write(&mut self, id: RouteId, mut register: Register, place: &mut usize, now: Elapsed) {
         let node = register.node;
         let is_word = register.complains_until().is_some();
         if let Some(route) = self.routes.get_mut(&id)
-            && let Some(held) = route.register_mut(node)
+            && let Some(held) = route.register_near(node, place)
         {
             if register.sequence <= held.sequence {
                 self.counts.older += u64::from(is_word);
@@ -258,6 +257,8 @@ impl Registers {
             let before = held.complains_until();
             *held = register;
             route.replaced(before, register.complains_until());
+            note_trouble(&mut self.troubled, id, route);
+            note_change(&mut self.changed, id, route);
         } else if self.make_room(node, now) {
             let route = self.routes.entry(id).or_default();
             route.insert(register);
@@ -265,6 +266,7 @@ impl Registers {
             if let Some(peer) = self.peers.get_mut(&node) {
                 peer.routes.insert(id);
             }
+            self.settle(id);
         } else {
             self.counts.refused_registers += 1;
             return;
@@ -273,7 +275,6 @@ impl Registers {
         if !is_word && !register.buried {
             self.bury(node, id, now);
         }
-        self.settle(id);
     }
 
     /// Brings the sets up to date with a route whose registers changed.
@@ -283,18 +284,10 @@ impl Registers {
             self.routes.remove(&id);
             self.troubled.remove(&id);
             self.changed.remove(&id);
-            return;
+        } else {
+            note_trouble(&mut self.troubled, id, route);
+            note_change(&mut self.changed, id, route);
         }
-        let complains = route.complains_until > Elapsed::NEVER;
-        if complains != route.in_troubled {
-            route.in_troubled = complains;
-            if complains {
-                self.troubled.insert(id);
-            } else {
-                self.troubled.remove(&id);
-            }
-        }
-        note_change(&mut self.changed, id, route);
     }
 }
 
@@ -314,6 +307,18 @@ fn complains_until(change: &Change, observed_at: Elapsed, voting: &VotingRules) 
 /// A scar below this is no complaint; `complains_until` is tested against
 /// [`Report::complains`].
 const COMPLAINT_OHMS: f64 = 0.5;
+
+fn note_trouble(troubled: &mut HashSet<RouteId>, id: RouteId, route: &mut Route) {
+    let complains = route.complains_until > Elapsed::NEVER;
+    if complains != route.in_troubled {
+        route.in_troubled = complains;
+        if complains {
+            troubled.insert(id);
+        } else {
+            troubled.remove(&id);
+        }
+    }
+}
 
 fn note_change(changed: &mut LinkedHashSet<RouteId, RandomState>, id: RouteId, route: &mut Route) {
     if !route.in_changed {

@@ -66,6 +66,7 @@ impl ClusterCore {
             let reason = || "own frames do not come back".to_owned();
             self.failed(None, reason, now, draw);
         }
+        self.settle_conflict(now, draw);
         match self.link.phase {
             Phase::Waiting(until) if until <= now => self.link.begin(),
             Phase::Dormant(Some(until)) if until <= now => self.begin(),
@@ -75,7 +76,7 @@ impl ClusterCore {
             self.sweep_at = now.plus(self.sweep_every());
             for (id, name) in self.registers.sweep(now) {
                 self.reads.forget(id);
-                self.events.tell(Event::NodeLeft { id, name });
+                self.events.tell_of_node(Event::NodeLeft { id, name }, now);
             }
         }
     }
@@ -102,7 +103,7 @@ impl ClusterCore {
             Phase::Session(_) => Some(Elapsed::NEVER),
         };
         let sweep = Some(self.sweep_at);
-        [next, self.echo_at(), sweep].into_iter().flatten().min()
+        [next, self.echo_at(), self.identity.conflict_at(), sweep].into_iter().flatten().min()
     }
 
     /// When something is due on a link that is up and idle.

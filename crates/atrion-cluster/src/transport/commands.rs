@@ -11,7 +11,7 @@ use crate::names::Names;
 const FIELDS_PER_COMMAND: usize = 512;
 
 /// How many fields are asked for at a time when a node's state is read.
-const FIELDS_PER_STEP: usize = 1000;
+const FIELDS_PER_STEP: u64 = 1000;
 
 /// The commands of a commit, in this order: the news is published when what it says can be read.
 pub(crate) fn commit(names: &Names, commit: &Commit, sharded: bool) -> Vec<Command> {
@@ -83,7 +83,7 @@ pub(crate) fn nodes(names: &Names, since_millis: u64, limit: usize) -> Command {
         .number(since_millis)
         .arg(&b"LIMIT"[..])
         .number(0)
-        .number(limit)
+        .number(limit as u64)
 }
 
 pub(crate) fn state_step(state: Bytes, cursor: Bytes) -> Command {
@@ -103,7 +103,7 @@ pub(crate) fn register(
 ) -> Vec<Command> {
     let ttl = lifetime(now_millis.saturating_sub(since_millis));
     let all = |key: &Bytes| {
-        Command::new("ZRANGE").arg(key.clone()).number(0).number(-1).arg(&b"WITHSCORES"[..])
+        Command::new("ZRANGE").arg(key.clone()).number(0).arg("-1").arg(&b"WITHSCORES"[..])
     };
     let note = |key: &Bytes, condition: &'static [u8]| {
         Command::new("ZADD").arg(key.clone()).arg(condition).number(now_millis).arg(member.clone())

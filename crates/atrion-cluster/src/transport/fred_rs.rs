@@ -1,18 +1,22 @@
 //! The transport over the crate `fred`.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use atrion_state::provider::BoxFuture;
 use bytes::Bytes;
-use fred::prelude::{ClientLike, EventInterface, PubsubInterface};
+use fred::prelude::{ClientLike, EventInterface};
 use fred::types::config::{
-    Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TlsConfig, TlsConnector,
-    TlsHostMapping,
+    Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig, TlsConfig,
+    TlsConnector, TlsHostMapping,
 };
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, RespVersion, Value};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 
 use super::client::{Address, Channel, Client, Endpoint, Link, Loss, Subscription, Task};
 use super::locate::Site;
@@ -56,7 +60,26 @@ struct Fred;
 struct FredLink {
     client: fred::clients::Client,
     scrub: Endpoint,
-    task: Option<ConnectHandle>,
+    ended: Ended,
+    _task: Task,
+}
+
+/// Why the connection has ended, once it has. The client itself would let commands wait for ever
+/// for a connection that nobody makes.
+#[derive(Clone)]
+struct Ended(watch::Receiver<Option<TransportError>>);
+
+impl Ended {
+    async fn wait(&mut self) -> TransportError {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(error) => error.clone().unwrap_or_else(closed),
+            Err(_) => closed(),
+        }
+    }
+}
+
+fn closed() -> TransportError {
+    TransportError::Unreachable("the connection was closed".to_owned())
 }
 
 impl Client for Fred {
@@ -72,20 +95,13 @@ impl Client for Fred {
         channel: &Channel,
         inbox: &Inbox,
     ) -> Result<Subscription, TransportError> {
-        let mut link = FredLink::connect(to, RespVersion::RESP3).await?;
+        let link = FredLink::connect(to, RespVersion::RESP3).await?;
         let (loss, watch) = Loss::watched(inbox.clone());
-        let receive = Task::spawn(receive(link.client.message_rx(), inbox.clone()));
-        let name = String::from_utf8_lossy(&channel.name).into_owned();
-        if channel.sharded {
-            link.client.ssubscribe(name).await.map_err(|e| trouble(&e, to))?;
-        } else {
-            // Returns when the command is written. The server answers in order, so what answers the
-            // next command says how this one went: its error comes first.
-            link.client.subscribe(name).await.map_err(|e| trouble(&e, to))?;
-            link.client.ping::<Value>(None).await.map_err(|e| trouble(&e, to))?;
-        }
-        let end = link.end(loss.clone());
-        Ok(Subscription::new(loss, vec![receive, end, watch], link))
+        let messages = link.client.message_rx();
+        let receive =
+            Task::spawn(receive(messages, inbox.clone(), link.ended.clone(), loss.clone()));
+        link.confirm(channel).await?;
+        Ok(Subscription::new(loss, vec![receive, watch], link))
     }
 }
 
@@ -94,11 +110,16 @@ impl Link for FredLink {
         let pipeline = self.client.pipeline();
         let fail = |error| trouble(&error, &self.scrub);
         for Command { name, args } in commands {
-            let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
             let args: Vec<Value> = args.into_iter().map(Value::Bytes).collect();
-            let _: Value = pipeline.custom(command, args).await.map_err(fail)?;
+            let _: Value = pipeline.custom(custom(name), args).await.map_err(fail)?;
         }
-        let answers = pipeline.try_all::<Value>().await.into_iter().map(|answer| match answer {
+        let mut ended = self.ended.clone();
+        let answers = tokio::select! {
+            biased;
+            answers = pipeline.try_all::<Value>() => answers,
+            error = ended.wait() => return Err(error),
+        };
+        let answers = answers.into_iter().map(|answer| match answer {
             Ok(value) => Ok(reply(value)),
             Err(error) if is_reply(&error) => Ok(Reply::Error(error.details().to_owned())),
             Err(error) => Err(fail(error)),
@@ -111,63 +132,109 @@ impl FredLink {
     /// Connects once and never again: without a policy for reconnecting, the client's task ends with
     /// its connection.
     async fn connect(to: &Endpoint, version: RespVersion) -> Result<Self, TransportError> {
-        let server = match &to.address {
-            Address::Tcp(host) => {
-                ServerConfig::Centralized { server: Server::new(host.name.clone(), host.port) }
-            }
-            Address::Unix(path) => ServerConfig::Unix { path: path.clone() },
-        };
-        let config = Config {
-            server,
-            version,
-            fail_fast: true,
-            username: to.login.user.clone(),
-            password: to.login.password.as_ref().map(|p| p.reveal().to_owned()),
-            database: (to.database > 0).then_some(to.database),
-            tls: to.tls.as_ref().map(|tls| TlsConfig {
-                connector: TlsConnector::from((**tls).clone()),
-                hostnames: TlsHostMapping::None,
-            }),
-            ..Config::default()
-        };
         let performance =
             PerformanceConfig { broadcast_channel_capacity: BACKLOG, ..Default::default() };
-        let mut connection = ConnectionConfig {
+        let connection = ConnectionConfig {
             connection_timeout: NEVER,
             internal_command_timeout: NEVER,
             max_command_attempts: 1,
             max_redirections: 0,
+            tcp: TcpConfig { nodelay: Some(true), ..Default::default() },
             ..Default::default()
         };
-        connection.tcp.nodelay = Some(true);
+        let config = config(to, version);
         let client = fred::clients::Client::new(config, Some(performance), Some(connection), None);
-        let mut link = Self { client, scrub: to.clone(), task: None };
-        link.task = Some(link.client.connect());
-        link.client.wait_for_connect().await.map_err(|e| trouble(&e, to))?;
-        Ok(link)
+        let (sender, receiver) = watch::channel(None);
+        let mut ended = Ended(receiver);
+        let task = {
+            let mut connected = pin!(client.wait_for_connect());
+            // Polled before there is anything to wait for: it would miss what happens in between.
+            let early = poll_fn(|cx| Poll::Ready(connected.as_mut().poll(cx))).await;
+            let task = watch_over(Guard(client.connect()), sender, to.clone());
+            let connected = async {
+                match early {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => connected.await,
+                }
+            };
+            tokio::select! {
+                biased;
+                result = connected => result.map_err(|e| trouble(&e, to))?,
+                error = ended.wait() => return Err(error),
+            }
+            task
+        };
+        Ok(Self { client, scrub: to.clone(), ended, _task: task })
     }
 
-    /// A task that reports the end of the connection.
-    fn end(&mut self, loss: Loss) -> Task {
-        let (task, scrub) = (self.task.take(), self.scrub.clone());
-        let guard = task.map(Guard);
-        Task::spawn(async move {
-            let Some(mut guard) = guard else { return };
-            let error = match (&mut guard.0).await {
-                Ok(Err(error)) => trouble(&error, &scrub),
-                _ => TransportError::Unreachable("the connection was closed".to_owned()),
-            };
-            loss.report(error);
-        })
+    /// Subscribes and waits for the server's word.
+    ///
+    /// The client takes a plain subscription for done when it is written, and drops the server's
+    /// confirmation: a refusal would go unnoticed. So it is sent as a command that the client knows
+    /// nothing about, with another one behind it. A refusal answers the first. Where there is none,
+    /// the confirmation is dropped and the second one's answer is taken for the first one's: it
+    /// comes either way, and in time.
+    async fn confirm(&self, channel: &Channel) -> Result<(), TransportError> {
+        let name = if channel.sharded { "SSUBSCRIBE" } else { "SUBSCRIBE" };
+        let args = vec![Value::Bytes(channel.name.clone())];
+        let subscribed = self.client.custom::<Value, _>(custom(name), args);
+        let followed = async {
+            if !channel.sharded {
+                let ping = self.client.custom::<Value, Value>(custom("PING"), vec![]);
+                // Either way it is the first one's turn to answer.
+                let _ = ping.await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut ended = self.ended.clone();
+        tokio::select! {
+            biased;
+            result = subscribed => result.map(drop).map_err(|e| trouble(&e, &self.scrub)),
+            () = followed => Ok(()),
+            error = ended.wait() => Err(error),
+        }
     }
 }
 
-impl Drop for FredLink {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
+fn custom(name: &'static str) -> CustomCommand {
+    CustomCommand::new_static(name, ClusterHash::FirstKey, false)
+}
+
+fn config(to: &Endpoint, version: RespVersion) -> Config {
+    let server = match &to.address {
+        Address::Tcp(host) => {
+            ServerConfig::Centralized { server: Server::new(host.name.clone(), host.port) }
         }
+        Address::Unix(path) => ServerConfig::Unix { path: path.clone() },
+    };
+    Config {
+        server,
+        version,
+        fail_fast: true,
+        username: to.login.user.clone(),
+        password: to.login.password.as_ref().map(|p| p.reveal().to_owned()),
+        database: (to.database > 0).then_some(to.database),
+        tls: to.tls.as_ref().map(|tls| TlsConfig {
+            connector: TlsConnector::from((**tls).clone()),
+            hostnames: TlsHostMapping::None,
+        }),
+        ..Config::default()
     }
+}
+
+/// A task that notes why the connection has ended.
+fn watch_over(
+    mut task: Guard,
+    ended: watch::Sender<Option<TransportError>>,
+    scrub: Endpoint,
+) -> Task {
+    Task::spawn(async move {
+        let error = match (&mut task.0).await {
+            Ok(Err(error)) => trouble(&error, &scrub),
+            _ => closed(),
+        };
+        ended.send_replace(Some(error));
+    })
 }
 
 /// Ends the client's task when the task that waits for it ends.
@@ -179,16 +246,27 @@ impl Drop for Guard {
     }
 }
 
-async fn receive(mut messages: Receiver<fred::types::Message>, inbox: Inbox) {
+/// Moves frames into the inbox until the connection ends.
+async fn receive(
+    mut messages: Receiver<fred::types::Message>,
+    inbox: Inbox,
+    mut ended: Ended,
+    loss: Loss,
+) {
     loop {
-        match messages.recv().await {
+        let message = tokio::select! {
+            biased;
+            message = messages.recv() => message,
+            error = ended.wait() => return loss.report(error),
+        };
+        match message {
             Ok(message) => match message.value {
                 Value::Bytes(frame) => inbox.frame(frame),
                 Value::String(text) => inbox.frame(text.into_inner()),
                 _ => {}
             },
             Err(RecvError::Lagged(count)) => inbox.dropped(count),
-            Err(RecvError::Closed) => return,
+            Err(RecvError::Closed) => return loss.report(closed()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the server in charge: anew at every opening, so that a failover is followed.
 //!
 //! All keys of one of our clusters live on one node of a Redis Cluster (see
-//! [`Names`](crate::names::Names)), so a link is a connection to that node and nothing has to be
+//! [`Names`]), so a link is a connection to that node and nothing has to be
 //! routed. When the node stops being in charge it says so, the link ends, and the next one is
 //! opened to its successor.
 
@@ -177,12 +177,13 @@ fn host(list: Vec<Reply>, asked_at: Option<&str>) -> Result<Host, TransportError
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
     fn addresses_are_read_with_care() {
         let text = |t: &'static str| Reply::Text(Bytes::from_static(t.as_bytes()));
-        use bytes::Bytes;
         let node = |name: Reply, port: Reply| host(vec![name, port], Some("seed"));
         assert_eq!(node(text("h"), Reply::Integer(7)), Ok(Host::new("h", 7)));
         assert_eq!(node(text(""), text("7")), Ok(Host::new("seed", 7)));

@@ -184,7 +184,6 @@ fn receive(push: PushInfo, inbox: &Inbox, loss: &Loss) {
 
 fn reply(value: Value) -> Reply {
     match value {
-        Value::Nil => Reply::Nil,
         Value::Int(number) => Reply::Integer(number),
         Value::BulkString(text) => Reply::Text(text.into()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Reply::Text(text.into()),
@@ -203,7 +202,7 @@ fn reply(value: Value) -> Reply {
                 .details()
                 .map_or(error.code().to_owned(), |details| format!("{} {details}", error.code())),
         ),
-        // What no command of ours is answered with.
+        // Nothing, and what no command of ours is answered with.
         _ => Reply::Nil,
     }
 }

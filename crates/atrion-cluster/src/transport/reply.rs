@@ -21,7 +21,7 @@ impl Command {
         self
     }
 
-    pub(crate) fn number(self, number: impl ToString) -> Self {
+    pub(crate) fn number(self, number: u64) -> Self {
         self.arg(number.to_string())
     }
 }

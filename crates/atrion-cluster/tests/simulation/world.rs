@@ -96,7 +96,7 @@ impl World {
             codec: Codec::new("default", None),
         };
         for id in 0..nodes {
-            let node = world.make_node(id, Duration::from_secs(3_600), 1);
+            let node = world.make_node(id, Duration::from_secs(3_600), 1_000);
             world.nodes.push(node);
         }
         world
@@ -144,16 +144,20 @@ impl World {
     /// Sets how far a node's clock is from everybody else's.
     pub(crate) fn offset(&mut self, id: usize, offset: Duration) {
         let (rate, only) = (self.nodes[id].rate, self.nodes[id].only);
-        self.nodes[id] = self.make_node(id, offset, 1);
+        self.nodes[id] = self.make_node(id, offset, 1_000);
         (self.nodes[id].rate, self.nodes[id].only) = (rate, only);
     }
 
     /// Kills a process and starts it anew under the same name.
     pub(crate) fn restart(&mut self, id: usize) {
+        self.restart_as(id, self.nodes[id].incarnation + 1);
+    }
+
+    /// The same, with a wall clock that says so.
+    pub(crate) fn restart_as(&mut self, id: usize, incarnation: u64) {
         let (rate, dead, offset) =
             (self.nodes[id].rate, self.nodes[id].dead, self.nodes[id].offset);
         let tally = self.nodes[id].tally.clone();
-        let incarnation = self.nodes[id].incarnation + 1;
         let fresh = self.make_node(id, offset, incarnation);
         self.nodes[id] = Node { rate, dead, tally, ..fresh };
     }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use atrion_cluster::transport::TransportError;
 use atrion_testkit::{RedisOptions, RedisServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
     Node, PASSWORD, Which, for_each_transport, is_denied, is_unavailable, is_unreachable, news, on,
@@ -21,6 +21,7 @@ for_each_transport!(
     a_replica_is_unavailable_and_ends_the_link,
     too_many_clients_are_turned_away,
     a_web_server_is_no_redis,
+    answers_without_sense_are_errors,
     a_server_that_repeats_the_password_is_not_quoted,
 );
 
@@ -124,21 +125,27 @@ async fn too_many_clients_are_turned_away(which: Which) {
     Node::open(&*which.transport(&on(server.port()))).await.round_trip(b"in").await;
 }
 
-/// Something that answers whatever comes with what `answer` makes of it.
+/// Something that answers whatever comes with what `answer` makes of it, and hangs up after a few
+/// answers: a client may rightly wait for ever for an answer that is missing.
 async fn impostor(answer: fn(&[u8]) -> Vec<u8>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut buffer = vec![0; 4096];
-            while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-                if stream.write_all(&answer(&buffer[..count])).await.is_err() {
-                    break;
-                }
-            }
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_thrice(stream, answer));
         }
     });
     port
+}
+
+async fn answer_thrice(mut stream: TcpStream, answer: fn(&[u8]) -> Vec<u8>) {
+    let mut buffer = vec![0; 4096];
+    for _ in 0..3 {
+        let Ok(count @ 1..) = stream.read(&mut buffer).await else { return };
+        if stream.write_all(&answer(&buffer[..count])).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn a_web_server_is_no_redis(which: Which) {
@@ -146,7 +153,9 @@ async fn a_web_server_is_no_redis(which: Which) {
         impostor(|_| b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
     let error = refused(which, &format!("redis://:{PASSWORD}@127.0.0.1:{port}")).await;
     assert!(!is_denied(&error), "{error}");
-    // Answers that are well formed and make no sense.
+}
+
+async fn answers_without_sense_are_errors(which: Which) {
     let port = impostor(|_| b"+OK\r\n+OK\r\n:1\r\n*0\r\n".repeat(8)).await;
     for scheme in ["redis", "redis+cluster", "redis+sentinel"] {
         let path = if scheme.ends_with("sentinel") { "/m" } else { "" };

@@ -2,7 +2,7 @@
 
 use atrion_cluster::transport::{TlsOptions, TransportError};
 use atrion_cluster::url::RedisUrl;
-use atrion_testkit::{Certificates, RedisOptions, RedisServer};
+use atrion_testkit::{Certificates, Direction, Event, FaultProxy, RedisOptions, RedisServer};
 
 use crate::harness::{Node, Which, for_each_transport, is_unreachable, names, on};
 
@@ -75,9 +75,19 @@ async fn plain_text_and_tls_do_not_mix(which: Which) {
     let certificates = Certificates::new().unwrap();
     let tls = TlsOptions::default().trusting(certificates.authority.clone());
     let secret = RedisServer::start_with(RedisOptions::default().tls(certificates)).unwrap();
-    let plain = RedisServer::start().unwrap();
     let error = open(which, &on(secret.port()), &tls).await.err().expect("plain text to TLS");
     assert!(error.is_transient(), "{error}");
-    let error = open(which, &over_tls(plain.port()), &tls).await.err().expect("TLS to plain text");
-    assert!(error.is_transient(), "{error}");
+    // A server without TLS takes the greeting for half a command and waits for the rest.
+    let plain = RedisServer::start().unwrap();
+    let proxy = FaultProxy::start(plain.port()).await.unwrap();
+    let mut events = proxy.events();
+    let sent = |e: &Event| matches!(e, Event::Passed(_, Direction::ToServer, _));
+    let url = over_tls(proxy.port());
+    tokio::select! {
+        result = open(which, &url, &tls) => {
+            let error = result.err().expect("TLS to plain text");
+            assert!(error.is_transient(), "{error}");
+        }
+        sent = events.until(sent) => drop(sent.unwrap()),
+    }
 }

@@ -32,7 +32,7 @@ impl Script {
                 killed: ms(2000),
                 hung: ms(2500),
                 parted: ms(2500),
-                liar: ms(4000),
+                liar: ms(8000),
             }
         } else {
             Self {

@@ -7,7 +7,7 @@ use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval};
 use atrion_core::vector::{PhysicsVector, Stance};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Cell, Env, Inner};
+use super::{Cell, Env, HELD, Inner, OPEN};
 use crate::route::ohms;
 
 /// A scar below this is healed for all purposes, in ohms.
@@ -79,6 +79,15 @@ impl Cell {
         }
     }
 
+    /// A request went elsewhere because only probes pass here. It is demand all the same: without
+    /// it a route that everybody avoids would count as one that nobody wants, and wait accordingly
+    /// for its turn to look.
+    pub(crate) fn avoid(&self) {
+        if self.control.load(Relaxed) & (OPEN | HELD) != 0 {
+            self.avoided.fetch_add(1, Relaxed);
+        }
+    }
+
     /// How many requests asked, admitted or not, modulo 2^32.
     pub(super) fn arrivals(&self) -> u32 {
         let reading = self.traffic.read();
@@ -87,6 +96,7 @@ impl Cell {
             .wrapping_add(reading.in_flight)
             .wrapping_add(self.cancelled.load(Relaxed))
             .wrapping_add(self.shed.load(Relaxed))
+            .wrapping_add(self.avoided.load(Relaxed))
     }
 
     /// What this node itself has seen of the route, nothing that it was told; and whether the

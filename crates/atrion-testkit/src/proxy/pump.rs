@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
@@ -31,8 +31,8 @@ struct Pump {
 /// Serves one connection until both directions are over or it is cut.
 pub(super) async fn connection(
     number: u64,
-    client: TcpStream,
-    server: TcpStream,
+    mut client: TcpStream,
+    mut server: TcpStream,
     switches: Switches,
 ) {
     for stream in [&client, &server] {
@@ -40,8 +40,9 @@ pub(super) async fn connection(
         // Whatever ends this task resets both sides, unless they were closed properly before.
         let _ = stream.set_zero_linger();
     }
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    // Borrowed halves: dropping an owned one would close it properly.
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
     let pump = |direction, switch: &watch::Sender<Fault>| Pump {
         number,
         direction,
@@ -59,7 +60,7 @@ pub(super) async fn connection(
 }
 
 impl Pump {
-    async fn run(mut self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> End {
+    async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> End {
         let mut buffer = vec![0; BUFFER];
         loop {
             let fault = *self.switch.borrow_and_update();
@@ -96,7 +97,7 @@ impl Pump {
     }
 
     /// Passes bytes on as the switch says, also when it is switched meanwhile.
-    async fn pass_on(&mut self, bytes: &mut [u8], to: &mut OwnedWriteHalf) -> Result<(), End> {
+    async fn pass_on(&mut self, bytes: &mut [u8], to: &mut WriteHalf<'_>) -> Result<(), End> {
         loop {
             let fault = *self.switch.borrow_and_update();
             match fault {
@@ -122,7 +123,7 @@ impl Pump {
         }
     }
 
-    async fn write(&self, bytes: &[u8], to: &mut OwnedWriteHalf) -> Result<(), End> {
+    async fn write(&self, bytes: &[u8], to: &mut WriteHalf<'_>) -> Result<(), End> {
         to.write_all(bytes).await.map_err(|_| End::Whole)?;
         let _ = self.events.send(Event::Passed(self.number, self.direction, bytes.len()));
         Ok(())
@@ -132,7 +133,7 @@ impl Pump {
         &self,
         bytes: &[u8],
         rate: u32,
-        to: &mut OwnedWriteHalf,
+        to: &mut WriteHalf<'_>,
     ) -> Result<(), End> {
         let _ = self.met(Fault::Slow(rate), End::Half);
         for byte in bytes.chunks(1) {
@@ -144,7 +145,7 @@ impl Pump {
 
     /// After a half-close: what still comes is taken and thrown away, so that the sender notices
     /// nothing.
-    async fn swallow(&mut self, mut from: OwnedReadHalf) -> End {
+    async fn swallow(&mut self, mut from: ReadHalf<'_>) -> End {
         let mut buffer = vec![0; BUFFER];
         loop {
             let cut = async {

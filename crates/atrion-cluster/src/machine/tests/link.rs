@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use atrion_core::merge::Stamp;
+
 use super::super::*;
 use super::world::{Fate, World, config};
 use crate::transport::Commit;
+use crate::wire::Frame;
 
 #[test]
 fn a_session_goes_step_by_step_and_then_beats() {
@@ -39,6 +42,47 @@ fn news_is_sent_at_once_and_then_at_most_once_per_interval() {
     world.update(0, "r", 1);
     world.run(1);
     assert_eq!(world.pods[0].took(), ["commit"]);
+}
+
+#[test]
+fn news_that_comes_once_per_interval_never_waits() {
+    let mut world = World::with(1);
+    world.run(500);
+    world.pods[0].took();
+    // A heartbeat shortly before the news must not keep it waiting, now and for ever after.
+    while world.pods[0].took().is_empty() {
+        world.run(1);
+    }
+    world.run(80);
+    for step in 0..20 {
+        world.update(0, "r", step);
+        world.run(2);
+        assert_eq!(world.pods[0].core.stats().pending, 0, "news {step}");
+        world.run(98);
+    }
+    assert_eq!(world.pods[0].took().len(), 20);
+}
+
+#[test]
+fn a_late_commit_does_not_delay_the_news_after_it() {
+    let mut world = World::with(1);
+    world.run(500);
+    world.latency = 150;
+    world.update(0, "r", 0);
+    world.run(1);
+    world.latency = 1;
+    world.run(99);
+    // The call before is still under way when this news is due.
+    world.update(0, "r", 1);
+    world.run(2);
+    assert_eq!(world.pods[0].core.stats().pending, 1);
+    world.run(98);
+    for step in 2..10 {
+        world.update(0, "r", step);
+        world.run(2);
+        assert_eq!(world.pods[0].core.stats().pending, 0, "news {step}");
+        world.run(98);
+    }
 }
 
 #[test]
@@ -201,6 +245,31 @@ fn two_processes_with_one_id_part() {
         let conflicts: u64 = world.pods.iter().map(|pod| pod.core.stats().conflicts).sum();
         assert!(conflicts < 12, "{conflicts}");
     }
+}
+
+#[test]
+fn an_impostor_cannot_keep_a_node_busy() {
+    let mut world = World::with(2);
+    for route in 0..100 {
+        world.update(0, &format!("r{route}"), 9);
+    }
+    world.run(1_000);
+    let codec = Codec::new(super::world::CLUSTER, None);
+    for step in 0..10_000_u64 {
+        let stamp = Stamp { incarnation: 1_000_000 + step, sequence: 1 };
+        let bytes = codec.encode(&Frame::new(world.pods[0].core.node(), stamp)).unwrap();
+        for pod in 0..2 {
+            let now = world.clock(pod);
+            world.pods[pod].core.handle_frame(&bytes, now, UnitInterval::HALF);
+        }
+        world.run(1);
+    }
+    let conflicts = world.pods[0].core.stats().conflicts;
+    assert!((10..=35).contains(&conflicts), "{conflicts}");
+    // Whatever was claimed last is outdone, or the id given up.
+    world.run(3_000);
+    assert_eq!(world.heard(1, "r7").len(), 1);
+    assert!(world.pods[1].core.stats().nodes < 30);
 }
 
 #[test]
