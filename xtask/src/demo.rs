@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::runner::Line;
+use crate::setup;
 
 /// What the demonstration exits with when the machine was too busy for a verdict.
 pub(crate) const TOO_BUSY: i32 = 3;
@@ -29,8 +30,11 @@ fn target_dir(root: &Path) -> std::path::PathBuf {
 ///
 /// # Errors
 ///
-/// A sentence if it cannot be built or started.
+/// A sentence if it cannot be built or started, or if `redis-server` is needed and cannot be had.
 pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<bool, String> {
+    if args.iter().any(|arg| arg == "--cluster") {
+        setup::redis(root)?;
+    }
     println!("==> building the demonstration");
     let line = build();
     let status =

@@ -30,10 +30,11 @@ The project's commands.
 Usage: cargo xtask COMMAND
 
   setup            install what is missing to build and test
-  demo [OPTIONS]   show a real service under overload and outage, without and with Atrion
+  demo [OPTIONS]   show a real service under overload and outage, without and with Atrion; with
+                   --cluster three of them that share a Redis, and what happens to it
                    (cargo xtask demo --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
-                   combinations, no_std, golden vectors, loom, benches once, the demo in short,
+                   combinations, no_std, golden vectors, loom, benches once, the demos in short,
                    each fuzz target for a minute
   fuzz [TARGET] [--seconds N]
                    feed parsers with spoilt input, each target for N seconds (default 60)

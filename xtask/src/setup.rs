@@ -79,7 +79,11 @@ fn linker(root: &Path) -> Result<(), String> {
 
 /// The server for the tests. They start their own, on ports of their own; the service that the
 /// package brings is stopped again.
-fn redis(root: &Path) -> Result<(), String> {
+///
+/// # Errors
+///
+/// A sentence that says how to install it, or that a service could not be stopped.
+pub(crate) fn redis(root: &Path) -> Result<(), String> {
     if cfg!(not(unix)) {
         println!("    no Redis server here: the tests that need one run on Unix only");
         return Ok(());

@@ -45,7 +45,7 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
     golden_vectors(runner);
     loom(runner, &crates);
     benches(runner, &crates);
-    short_demo(runner);
+    short_demos(runner);
     Ok(runner.tally().failed == before)
 }
 
@@ -109,18 +109,22 @@ fn benches(runner: &mut Runner, crates: &[Crate]) {
     }
 }
 
-/// The demonstration with its own verdict, in seconds instead of a minute and a half.
-///
+/// The demonstrations with their own verdicts, in seconds instead of a minute and a half.
+fn short_demos(runner: &mut Runner) {
+    if runner.check("build of the demonstration", &demo::build()) {
+        short_demo(runner, "the demonstration in short", &["--short"]);
+        short_demo(runner, "the cluster's demonstration in short", &["--cluster", "--short"]);
+    }
+}
+
 /// A verdict is never tried twice. Only when the demonstration itself says that the machine was
 /// too busy to measure anything, so that there was no verdict, it is asked once more.
-fn short_demo(runner: &mut Runner) {
-    if !runner.check("build of the demonstration", &demo::build()) {
-        return;
-    }
+fn short_demo(runner: &mut Runner, title: &str, args: &[&str]) {
     let root = runner.root().to_path_buf();
-    let args = ["--short".to_owned()];
+    let again = format!("cargo xtask demo {}", args.join(" "));
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let line = demo::program(&root, &args);
-    runner.own("the demonstration in short", "cargo xtask demo --short", || {
+    runner.own(title, &again, || {
         let once = || {
             let status = line.command(&root).stdin(Stdio::null()).status();
             status.map_err(|e| format!("cannot be started: {e}"))

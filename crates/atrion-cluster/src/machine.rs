@@ -194,7 +194,7 @@ impl ClusterCore {
     /// can be. A vector older than the one held changes nothing; between equally old ones the later
     /// call wins. Ignored while disconnected. The caller has checked the length of the name.
     pub fn handle_update(&mut self, route: &str, vector: PhysicsVector, now: Timestamp) {
-        self.time.advance(now);
+        let now = self.time.advance(now);
         if self.health() == Health::Disconnected {
             return;
         }
@@ -214,6 +214,7 @@ impl ClusterCore {
                 }
             }
         }
+        self.note_news(now);
         self.outbox.changed(id);
     }
 

@@ -5,15 +5,20 @@ use std::path::PathBuf;
 
 use lexopt::ValueExt as _;
 
+use crate::cluster;
+
 pub(crate) const HELP: &str = "\
-A real service under overload, a slow and a dead dependency, without and with Atrion.
+A real service under overload, a slow and a dead dependency, without and with Atrion; or, with
+--cluster, three services that warn each other over a Redis of their own, which fails.
 
 Usage: cargo xtask demo [OPTIONS]
 
+  --cluster     services that share what they know: a dependency that fails for one of them first,
+                an outage, Redis killed, hung, emptied and cut off, and a node that lies
   --short       the same in half a minute: every phase shorter, every bound the same
   --seed N      seed of arrivals, tiers and service times (default 7)
   --json FILE   write the figures as JSON
-  --svg FILE    write the plot there (default target/demo/demo.svg)
+  --svg FILE    write the plot there (default target/demo/demo.svg; no plot with --cluster)
   --help        this text
 ";
 
@@ -28,6 +33,7 @@ pub(crate) enum Invocation {
 /// The user's choices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
+    pub(crate) cluster: bool,
     pub(crate) short: bool,
     pub(crate) seed: u64,
     pub(crate) json: Option<PathBuf>,
@@ -37,9 +43,17 @@ pub(crate) struct Options {
 /// A helper process; the conductor starts them, users do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    Dependency { seed: u64 },
-    Service { seed: u64, protected: bool, dependency: u16 },
+    Dependency {
+        seed: u64,
+    },
+    Service {
+        seed: u64,
+        protected: bool,
+        dependency: u16,
+    },
     Generator,
+    /// A part of the cluster's demonstration.
+    Cluster(cluster::Role),
 }
 
 impl Role {
@@ -56,6 +70,7 @@ impl Role {
                 ]
             }
             Self::Generator => vec!["--part=generator".into()],
+            Self::Cluster(role) => role.to_args(),
         }
     }
 }
@@ -71,29 +86,42 @@ fn default_svg() -> PathBuf {
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
     use lexopt::Arg::{Long, Short};
     let mut parser = lexopt::Parser::from_args(args);
-    let mut options = Options { short: false, seed: 7, json: None, svg: default_svg() };
+    let mut options =
+        Options { cluster: false, short: false, seed: 7, json: None, svg: default_svg() };
     let mut part = None;
-    let mut dependency = 0;
+    let (mut dependency, mut index, mut redis, mut origin) = (0, 0, None, 0);
     let sentence = |e: lexopt::Error| e.to_string();
     while let Some(arg) = parser.next().map_err(sentence)? {
         match arg {
             Short('h') | Long("help") => return Ok(Invocation::Help),
+            Long("cluster") => options.cluster = true,
             Long("short") => options.short = true,
             Long("seed") => options.seed = number(&mut parser)?,
             Long("json") => options.json = Some(parser.value().map_err(sentence)?.into()),
             Long("svg") => options.svg = parser.value().map_err(sentence)?.into(),
             Long("part") => part = Some(parser.value().map_err(sentence)?),
             Long("dependency") => dependency = number(&mut parser)?,
+            Long("index") => index = number(&mut parser)?,
+            Long("redis") => redis = Some(number(&mut parser)?),
+            Long("origin") => origin = number(&mut parser)?,
             other => return Err(other.unexpected().to_string()),
         }
     }
     let seed = options.seed;
     let Some(part) = part else { return Ok(Invocation::Show(options)) };
+    let clustered = |part| Role::Cluster(cluster::Role { part, seed, origin });
     let role = match part.to_str() {
         Some("dependency") => Role::Dependency { seed },
         Some("unprotected") => Role::Service { seed, protected: false, dependency },
         Some("protected") => Role::Service { seed, protected: true, dependency },
         Some("generator") => Role::Generator,
+        Some("node") => clustered(cluster::Part::Node { index, dependency, redis }),
+        Some("callee") => clustered(cluster::Part::Callee),
+        Some("store") => clustered(cluster::Part::Store),
+        Some("load") => clustered(cluster::Part::Load),
+        Some("liar") => {
+            clustered(cluster::Part::Liar { redis: redis.ok_or("the liar needs --redis")? })
+        }
         _ => return Err(format!("there is no part `{}`", part.display())),
     };
     Ok(Invocation::Part(role))
@@ -126,15 +154,27 @@ mod tests {
     #[test]
     fn options_are_read() {
         let words = ["--short", "--seed=9", "--json", "a.json", "--svg", "b.svg"];
-        let expected =
-            Options { short: true, seed: 9, json: Some("a.json".into()), svg: "b.svg".into() };
+        let expected = Options {
+            cluster: false,
+            short: true,
+            seed: 9,
+            json: Some("a.json".into()),
+            svg: "b.svg".into(),
+        };
         assert_eq!(parsed(&words), Ok(Invocation::Show(expected)));
         assert_eq!(parsed(&["--short", "-h"]), Ok(Invocation::Help));
     }
 
     #[test]
     fn every_role_survives_its_own_command_line() {
+        let clustered = |part| Role::Cluster(cluster::Role { part, seed: 5, origin: u64::MAX });
         for role in [
+            clustered(cluster::Part::Node { index: 2, dependency: 7, redis: Some(9) }),
+            clustered(cluster::Part::Node { index: 5, dependency: 7, redis: None }),
+            clustered(cluster::Part::Callee),
+            clustered(cluster::Part::Store),
+            clustered(cluster::Part::Load),
+            clustered(cluster::Part::Liar { redis: 9 }),
             Role::Dependency { seed: 3 },
             Role::Service { seed: 4, protected: true, dependency: 65_535 },
             Role::Service { seed: 4, protected: false, dependency: 1 },
@@ -154,6 +194,7 @@ mod tests {
             (&["--json"], "json"),
             (&["fast"], "fast"),
             (&["--part", "conductor"], "conductor"),
+            (&["--part", "liar"], "redis"),
         ] {
             let why = parsed(words).expect_err("must be refused");
             assert!(why.contains(named), "{words:?}: {why}");

@@ -39,6 +39,18 @@ impl Caller {
         Ok(Self { client, uri })
     }
 
+    /// The same client for another path.
+    ///
+    /// # Errors
+    ///
+    /// A sentence if `path` is no path.
+    pub(crate) fn to(&self, path: &str) -> Result<Self, String> {
+        let port = self.uri.port_u16().unwrap_or_default();
+        let uri = format!("http://{}:{port}/{path}", Ipv4Addr::LOCALHOST);
+        let uri = uri.parse().map_err(|e| format!("`{uri}` is no address: {e}"))?;
+        Ok(Self { client: self.client.clone(), uri })
+    }
+
     /// Sends one request and reads the whole answer. Dropping the future gives the request up
     /// and resets its connection, as a caller with a deadline does.
     ///

@@ -11,11 +11,14 @@
 //! What is not: a request's work is waiting instead of computing, so that two cores carry it
 //! and the load generator is never what limits the figures.
 //!
+//! With `--cluster` it is another demonstration, see [`cluster`].
+//!
 //! Exit status: 0 if every bound holds, 1 if one is missed, 2 if the demonstration could not
 //! run, 3 if the machine was too busy to measure anything, 130 if interrupted.
 
 mod args;
 mod caller;
+mod cluster;
 mod conductor;
 mod dependency;
 mod figures;
@@ -83,7 +86,12 @@ async fn show(options: args::Options) -> u8 {
         // The channel must not close while anybody may still wait for it.
         asked.closed().await;
     });
-    match conductor::show(&options, &interrupt).await {
+    let verdict = if options.cluster {
+        cluster::show(&options, &interrupt).await
+    } else {
+        conductor::show(&options, &interrupt).await
+    };
+    match verdict {
         Ok(Verdict::Met) => 0,
         Ok(Verdict::Missed) => 1,
         Ok(Verdict::TooBusy) => TOO_BUSY,
@@ -108,6 +116,7 @@ async fn part(role: Role) -> u8 {
                 service::run(seed, protected, dependency).await
             }
             Role::Generator => generator::run().await,
+            Role::Cluster(role) => role.run().await,
         }
     };
     let ignore_interrupts = async {

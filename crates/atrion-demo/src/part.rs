@@ -29,10 +29,24 @@ impl Part {
     ///
     /// A sentence if the system refuses.
     pub(crate) fn start(name: &'static str, role: Role) -> Result<Self, String> {
+        Self::start_with(name, role, &[])
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Errors
+    ///
+    /// A sentence if the system refuses.
+    pub(crate) fn start_with(
+        name: &'static str,
+        role: Role,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let failed = |e: std::io::Error| format!("the {name} cannot be started: {e}");
         let program = std::env::current_exe().map_err(failed)?;
         let mut child = Command::new(program)
             .args(role.to_args())
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -51,8 +65,19 @@ impl Part {
     /// A sentence if it cannot be started or does not listen in time.
     pub(crate) async fn serve(name: &'static str, role: Role) -> Result<(Self, u16), String> {
         let mut part = Self::start(name, role)?;
-        match timeout(PATIENCE, part.event()).await {
-            Ok(Ok(Event::Listening { port })) => Ok((part, port)),
+        let port = part.port().await?;
+        Ok((part, port))
+    }
+
+    /// Waits for the port of a server that was started.
+    ///
+    /// # Errors
+    ///
+    /// A sentence if it does not listen in time.
+    pub(crate) async fn port(&mut self) -> Result<u16, String> {
+        let name = self.name;
+        match timeout(PATIENCE, self.event()).await {
+            Ok(Ok(Event::Listening { port })) => Ok(port),
             Ok(Ok(other)) => Err(format!("the {name} said {other:?} instead of its port")),
             Ok(Err(why)) => Err(why),
             Err(_) => Err(format!("the {name} did not listen within {} s", PATIENCE.as_secs())),

@@ -66,7 +66,7 @@ impl Iterator for Arrivals {
 }
 
 /// The tier that a draw from `0..100` falls into.
-fn tier(draw: u32) -> usize {
+pub(crate) fn tier(draw: u32) -> usize {
     let mut sum = 0;
     TIERS
         .iter()

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::wire as cluster;
 use crate::plan::{Health, Stage};
 use crate::stats::Bucket;
 
@@ -21,6 +22,8 @@ pub(crate) enum Order {
     /// Generator: send the requests of this schedule. Answered with events up to
     /// [`Event::Done`].
     Load { target: u16, stages: Vec<Stage>, seed: u64 },
+    /// For the parts of the cluster's demonstration.
+    Cluster(cluster::Order),
 }
 
 /// From a part to the conductor.
@@ -44,6 +47,8 @@ pub(crate) enum Event {
     /// Generator: the schedule is over. The lag is how much later than intended a request
     /// was sent.
     Done { lag_p99_us: u32, lag_max_us: u32 },
+    /// Of the parts of the cluster's demonstration.
+    Cluster(cluster::Event),
     /// The part cannot go on.
     Trouble { why: String },
 }
@@ -99,6 +104,8 @@ mod tests {
             Order::Tally,
             Order::Measure { target: 1, callers: 2, warm_up_ms: 3, ms: 4 },
             Order::Load { target: 1, stages: schedule(600.0, true), seed: 3 },
+            Order::Cluster(cluster::Order::Store { deed: cluster::Deed::Part }),
+            Order::Cluster(cluster::Order::Stats),
         ];
         for order in orders {
             let line = serde_json::to_string(&order).unwrap();
@@ -109,6 +116,7 @@ mod tests {
             Event::Gauge { resistance_ohms: None, stall_us: 3 },
             Event::Bucket(Bucket::new(7)),
             Event::ShedSeen(ShedSample { status: 503, ..ShedSample::default() }),
+            Event::Cluster(cluster::Event::Done { at: u64::MAX }),
             Event::Trouble { why: "a \"reason\"\nof two lines".to_owned() },
         ];
         for event in events {

@@ -22,6 +22,12 @@ const NAME_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Pace {
     /// When the last commit began.
     committed_at: Elapsed,
+    /// When the oldest news that waits came in.
+    news_at: Elapsed,
+    /// When news may be sent next: an interval after the last news was to be sent, not after it
+    /// was. Otherwise whoever brings news once per interval, as the pulse does, would wait for
+    /// ever by as much as one commit was late, or came between two of them as a heartbeat.
+    ready_at: Elapsed,
     /// So many changes are still to be sent of those that waited when the round began.
     round: usize,
     /// The stored state is to be cleared: this session, or this life, begins.
@@ -42,6 +48,8 @@ impl Pace {
     pub(crate) const fn new() -> Self {
         Self {
             committed_at: Elapsed::NEVER,
+            news_at: Elapsed::NEVER,
+            ready_at: Elapsed::NEVER,
             round: 0,
             clear: true,
             named_at: None,
@@ -67,9 +75,14 @@ impl ClusterCore {
         } else if self.outbox.is_empty() {
             self.pace.committed_at.plus(self.config.heartbeat)
         } else {
-            // News first: never later than the heartbeat.
-            let wait = self.config.interval.min(self.config.heartbeat);
-            self.pace.committed_at.plus(wait)
+            self.pace.ready_at
+        }
+    }
+
+    /// News comes in.
+    pub(crate) fn note_news(&mut self, now: Elapsed) {
+        if self.outbox.is_empty() {
+            self.pace.news_at = now;
         }
     }
 
@@ -77,6 +90,11 @@ impl ClusterCore {
     pub(crate) fn news(&mut self, reading: Timestamp, now: Elapsed) -> (Purpose, Commit) {
         if self.pace.round == 0 {
             self.pace.round = self.outbox.waiting();
+            if self.pace.round > 0 {
+                // Never later than the heartbeat.
+                let wait = self.config.interval.min(self.config.heartbeat);
+                self.pace.ready_at = self.pace.ready_at.max(self.pace.news_at).plus(wait);
+            }
         }
         let portion = self.outbox.cut(&self.own, self.link.session, reading);
         let size = portion.changes.len() + portion.forgotten.len();

@@ -45,6 +45,47 @@ fn news_is_sent_at_once_and_then_at_most_once_per_interval() {
 }
 
 #[test]
+fn news_that_comes_once_per_interval_never_waits() {
+    let mut world = World::with(1);
+    world.run(500);
+    world.pods[0].took();
+    // A heartbeat shortly before the news must not keep it waiting, now and for ever after.
+    while world.pods[0].took().is_empty() {
+        world.run(1);
+    }
+    world.run(80);
+    for step in 0..20 {
+        world.update(0, "r", step);
+        world.run(2);
+        assert_eq!(world.pods[0].core.stats().pending, 0, "news {step}");
+        world.run(98);
+    }
+    assert_eq!(world.pods[0].took().len(), 20);
+}
+
+#[test]
+fn a_late_commit_does_not_delay_the_news_after_it() {
+    let mut world = World::with(1);
+    world.run(500);
+    world.latency = 150;
+    world.update(0, "r", 0);
+    world.run(1);
+    world.latency = 1;
+    world.run(99);
+    // The call before is still under way when this news is due.
+    world.update(0, "r", 1);
+    world.run(2);
+    assert_eq!(world.pods[0].core.stats().pending, 1);
+    world.run(98);
+    for step in 2..10 {
+        world.update(0, "r", step);
+        world.run(2);
+        assert_eq!(world.pods[0].core.stats().pending, 0, "news {step}");
+        world.run(98);
+    }
+}
+
+#[test]
 fn a_hang_ends_by_its_deadline_and_everything_is_sent_again() {
     let mut world = World::with(1);
     world.run(100);
