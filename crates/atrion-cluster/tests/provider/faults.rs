@@ -44,7 +44,7 @@ async fn no_fault_of_the_network_is_felt_and_all_is_made_good(client: Client) {
     stage.healthy("a refusal").await;
     stage.heard("a refusal").await;
     assert_eq!(stage.downs(), 1, "{:?}", stage.pod.seen.notices());
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn a_link_that_flaps_leaks_nothing_and_is_told_of_once(client: Client) {
@@ -66,5 +66,5 @@ async fn a_link_that_flaps_leaks_nothing_and_is_told_of_once(client: Client) {
     assert_eq!(stage.downs(), 1, "{:?}", stage.pod.seen.notices());
     let stats = stage.stats();
     assert!(stats.failures >= 25 && stats.dropped_events == 0, "{stats:?}");
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
