@@ -225,7 +225,11 @@ async fn ask(session: &dyn Session, request: Request) -> Result<Reply, Transport
     Ok(match request {
         Request::ServerMillis => Reply::Millis(session.server_millis().await?),
         Request::Commit(commit) => {
-            if session.commit(&commit).await? { Reply::Committed } else { Reply::CommittedAnew }
+            if session.commit(&commit).await? {
+                Reply::Committed
+            } else {
+                Reply::CommittedAnew
+            }
         }
         Request::Nodes { since_millis, limit } => {
             Reply::Nodes(session.nodes(since_millis, limit).await?)

@@ -341,7 +341,11 @@ impl ClusterCore {
         let reading = self.link.flight.is_some_and(|flight| {
             matches!(flight.purpose, link::Purpose::State { .. } | link::Purpose::Index)
         });
-        self.link.is_up() && !reading && self.reads.len() == 0 && !self.pace.index_wanted && !self.pace.missed
+        self.link.is_up()
+            && !reading
+            && self.reads.len() == 0
+            && !self.pace.index_wanted
+            && !self.pace.missed
     }
 
     /// This node's own last word about a route. Reading keeps it from being evicted.

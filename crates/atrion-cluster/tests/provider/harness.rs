@@ -137,9 +137,9 @@ impl Seen {
     }
 
     pub(crate) fn held(&self, name: &str) -> bool {
-        self.events().iter().any(|event| {
-            matches!(event, Event::Held { route, held: true, .. } if route.name() == name)
-        })
+        self.events().iter().any(
+            |event| matches!(event, Event::Held { route, held: true, .. } if route.name() == name),
+        )
     }
 }
 

@@ -123,9 +123,7 @@ async fn clients_killed_by_an_operator(client: Client) {
 async fn late_comers_hear_everything(client: Client, url: &str) {
     let late = provider(node(client, url, "late"));
     late.connect().await.expect("never fails");
-    until("a late comer has everything", || {
-        hears(&late, "ours/1") && hears(&late, "theirs/1")
-    })
-    .await;
+    until("a late comer has everything", || hears(&late, "ours/1") && hears(&late, "theirs/1"))
+        .await;
     late.disconnect().await.expect("never fails");
 }

@@ -223,7 +223,11 @@ impl Observer for Teller {
                 at: at.as_nanos(),
             }),
             Happened::Held { route, held, at } => {
-                tell(Event::Held { route: route.name().to_owned(), held: *held, at: at.as_nanos() });
+                tell(Event::Held {
+                    route: route.name().to_owned(),
+                    held: *held,
+                    at: at.as_nanos(),
+                });
             }
             Happened::Cluster(Notice::LinkUp { .. }) => {
                 tell(Event::Link { up: true, at: self.clock.nanos() });
