@@ -22,6 +22,8 @@ const FULL_PERCENT: f64 = 95.0;
 /// ... in so many bins of this length in a row.
 const FULL_BINS: usize = 5;
 const BIN_NS: u64 = 100_000_000;
+/// So many failures are listed one by one.
+const FAILURES_SHOWN: usize = 10;
 
 /// Everything that is reported. What a fault prevented from being measured is `None`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -46,6 +48,8 @@ pub(crate) struct Figures {
     pub(crate) requests_failed_or_delayed_by_sync: u64,
     pub(crate) delays: Delays,
     pub(crate) links_lost: u64,
+    /// The first few of the requests that failed while they should not have.
+    pub(crate) failures: Vec<Failure>,
 
     /// The worst of all faults, and each.
     pub(crate) reconverged_intervals: Option<f64>,
@@ -70,6 +74,17 @@ pub(crate) struct Figures {
     pub(crate) generator_lag_p99_ms: f64,
     pub(crate) node_stall_p99_ms: f64,
     pub(crate) clock_disagreement_ms: f64,
+}
+
+/// A request that failed during a fault.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Failure {
+    pub(crate) fault: Phase,
+    /// How long after it began.
+    pub(crate) after_ms: f64,
+    pub(crate) node: usize,
+    pub(crate) tier: &'static str,
+    pub(crate) why: String,
 }
 
 /// Requests during the faults, at the nodes that share and at those that do not.
@@ -127,6 +142,7 @@ impl Figures {
             requests_failed_or_delayed_by_sync: delays.failed_shared + delays.delayed_by_sync,
             delays,
             links_lost: record.links_lost,
+            failures: failures(record),
             reconverged_intervals: worst(&reconverged_ms).map(|ms| ms / interval_ms()),
             reconverged_ms,
             normal_requests_refused_under_liar: liar.normal_refused,
@@ -226,6 +242,22 @@ fn delays(record: &Record) -> Delays {
     }
     delays.delayed_by_sync = beyond_chance(delays.delayed_shared, delays.delayed_alone);
     delays
+}
+
+fn failures(record: &Record) -> Vec<Failure> {
+    let of = |fault: Phase| {
+        let from = record.phases.get(&fault).map_or(0, |span| span.from);
+        let failed = record.requests_in(fault, 0..SHARED);
+        let failed = failed.filter(|r| matches!(r.ending, Ending::Refused | Ending::Failed));
+        failed.map(move |request| Failure {
+            fault,
+            after_ms: (request.at - from) as f64 / 1e6,
+            node: request.node,
+            tier: TIERS.get(request.tier).map_or("", |tier| tier.name),
+            why: request.why.clone(),
+        })
+    };
+    Phase::FAULTS.into_iter().flat_map(of).take(FAILURES_SHOWN).collect()
 }
 
 /// By how much `shared` is more than `alone`, if it is more than two equal causes explain.

@@ -55,6 +55,17 @@ fn details(text: &mut String, figures: &Figures) {
     for (fault, ms) in &figures.reconverged_ms {
         let _ = writeln!(text, "{}: all agree after {}", fault.title(), number(*ms, "ms"));
     }
+    for failure in &figures.failures {
+        let _ = writeln!(
+            text,
+            "{}, after {:.0} ms: a request of tier {} failed at node {}: {}",
+            failure.fault.title(),
+            failure.after_ms,
+            failure.tier,
+            failure.node,
+            failure.why
+        );
+    }
     let _ = writeln!(
         text,
         "requests during the faults: sharing {} ({} failed, {} later than {:.1} ms), \

@@ -104,12 +104,15 @@ pub(crate) enum Ending {
 }
 
 /// One request on [`SHOP`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) node: usize,
     /// Index into [`TIERS`](crate::plan::TIERS).
     pub(crate) tier: usize,
     pub(crate) ending: Ending,
+    /// What the answer said, of requests that were refused or failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) why: String,
     /// When it was to be sent.
     pub(crate) at: u64,
     /// From then to its end.
