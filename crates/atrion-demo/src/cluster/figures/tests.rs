@@ -1,6 +1,6 @@
 use super::super::record::{Dead, Seen, Span};
 use super::super::script::marker;
-use super::super::wire::SHOP;
+use super::super::wire::{Request, SHOP};
 use super::*;
 
 const MS: u64 = 1_000_000;
