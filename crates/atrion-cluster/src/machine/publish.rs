@@ -19,7 +19,6 @@ const NAME_EVERY: Duration = Duration::from_secs(10);
 
 /// When the next commit and the next readings are due.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what is wanted next; each stands for itself")]
 pub(crate) struct Pace {
     /// When the last commit began.
     committed_at: Elapsed,

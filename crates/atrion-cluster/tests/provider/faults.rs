@@ -28,7 +28,9 @@ async fn no_fault_of_the_network_is_felt_and_all_is_made_good(client: Client) {
         ("a trickle", Fault::Slow(100), both),
     ];
     for (name, fault, directions) in faults {
-        directions.iter().for_each(|direction| proxy.set(*direction, fault));
+        for direction in directions {
+            proxy.set(*direction, fault);
+        }
         stage.degraded(name).await;
         stage.write().await;
         stage.some_traffic().await;
