@@ -44,7 +44,7 @@ pub use redis_rs::RedisTransport;
 
 /// The longest frame that is delivered, in bytes. Longer ones are dropped and counted; they are
 /// none of ours.
-pub const MAX_FRAME_BYTES: usize = 1 << 20;
+pub const MAX_FRAME_BYTES: usize = crate::wire::MAX_FRAME_BYTES;
 
 /// The most bytes that wait in an [`Inbox`], whatever its capacity in frames.
 pub const MAX_WAITING_BYTES: usize = 32 << 20;

@@ -19,7 +19,6 @@ const NAME_EVERY: Duration = Duration::from_secs(10);
 
 /// When the next commit and the next readings are due.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what is wanted next; each stands for itself")]
 pub(crate) struct Pace {
     /// When the last commit began.
     committed_at: Elapsed,
@@ -36,8 +35,8 @@ pub(crate) struct Pace {
     named_at: Option<Elapsed>,
     /// The index of nodes is to be read, and everybody's state.
     pub(crate) index_wanted: bool,
-    /// Something was missed that is to be read, and when that was last done.
-    pub(crate) missed: bool,
+    /// Since when something is missed that is to be read, and when that was last done.
+    pub(crate) missed: Option<Elapsed>,
     pub(crate) made_good_at: Elapsed,
     /// When the store was last seen to hold this node's words, or was told them.
     pub(crate) checked_at: Elapsed,
@@ -55,11 +54,16 @@ impl Pace {
             clear: true,
             named_at: None,
             index_wanted: false,
-            missed: false,
+            missed: None,
             made_good_at: Elapsed::NEVER,
             checked_at: Elapsed::NEVER,
             read_next: false,
         }
+    }
+
+    /// The node's name is told with the next news.
+    pub(crate) fn introduce(&mut self) {
+        self.named_at = None;
     }
 
     /// Everything is to be published from the beginning.

@@ -50,7 +50,9 @@ fn bad_keys() -> Vec<(String, &'static str)> {
         (forged, "invalid"),
         (other, "expired"),
     ];
-    keys.iter().for_each(|(key, _)| forbid_key(key));
+    for (key, _) in &keys {
+        forbid_key(key);
+    }
     keys.into()
 }
 

@@ -1,5 +1,6 @@
 //! Settings that cannot work, servers that say no, and neighbours that do not match.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn refused(builder: Builder) -> ClusterConfigError {
     let mut shown = format!("{error} {error:?}");
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        shown.push_str(&format!("{cause} {cause:?}"));
+        let _ = write!(shown, "{cause} {cause:?}");
         source = cause.source();
     }
     assert!(!logs::leaks(&shown), "{shown}");
