@@ -35,6 +35,7 @@ struct Running {
 
 /// The link's I/O.
 struct Driver {
+    number: u64,
     transport: Arc<dyn Transport>,
     session: Option<Arc<dyn Session>>,
     arrivals: Option<Arrivals>,
@@ -50,11 +51,36 @@ enum Input {
     LicenseDue,
 }
 
-/// Drives the link until the provider is disconnected. Dropping the future closes the link.
-pub(crate) async fn drive(shared: Arc<Shared>, transport: Arc<dyn Transport>, gate: Arc<Gate>) {
-    let mut driver = Driver { transport, session: None, arrivals: None, running: None };
+/// Says so if a driver ends although the link is wanted: its runtime was shut down.
+struct Watch<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let draw = self.shared.draw();
+        self.shared.let_go(self.number, |core, now| {
+            let why = "the runtime that drove the link has ended".to_owned();
+            core.handle_lost(&TransportError::Unreachable(why), now, draw);
+        });
+        // A wake-up that this one has taken was for whoever drives now.
+        self.shared.wake.notify_one();
+    }
+}
+
+/// Drives the link until the provider is disconnected or another driver, with a higher number, has
+/// taken over. Dropping the future closes the link.
+pub(crate) async fn drive(
+    shared: Arc<Shared>,
+    transport: Arc<dyn Transport>,
+    gate: Arc<Gate>,
+    number: u64,
+) {
+    let _watch = Watch { shared: &shared, number };
+    let mut driver = Driver { number, transport, session: None, arrivals: None, running: None };
     let mut license_due = tokio::time::Instant::now() + LICENSE_CHECKED_EVERY;
-    loop {
+    while shared.is_driven_by(number) {
         driver.start(&shared);
         if driver.is_done(&shared) {
             return;
@@ -66,7 +92,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, transport: Arc<dyn Transport>, ga
             Input::Arrived(first) => driver.take_in(&shared, first),
             Input::Timeout => {
                 let draw = shared.draw();
-                shared.change(|core, now| core.handle_timeout(now, draw));
+                shared.change_as(number, |core, now| core.handle_timeout(now, draw));
             }
             Input::Woken => {}
             Input::LicenseDue => {
@@ -90,7 +116,7 @@ impl Driver {
             self.running = None;
         }
         while self.running.is_none()
-            && let Some(call) = shared.poll_call()
+            && let Some(call) = shared.poll_call(self.number)
         {
             self.make(call);
         }
@@ -152,9 +178,10 @@ impl Driver {
             biased;
             (id, outcome) = running => Input::Completed(id, outcome),
             () = timeout => Input::Timeout,
+            () = tokio::time::sleep_until(license_due) => Input::LicenseDue,
+            // Last but for the wake-up, which only repeats the loop: a flood holds up nothing.
             incoming = arrivals => Input::Arrived(incoming),
             () = shared.wake.notified() => Input::Woken,
-            () = tokio::time::sleep_until(license_due) => Input::LicenseDue,
         }
     }
 
@@ -168,7 +195,7 @@ impl Driver {
             Done::Reply(reply) => reply,
         });
         let draw = shared.draw();
-        shared.change(|core, now| core.handle_completed(id, reply, now, draw));
+        shared.change_as(self.number, |core, now| core.handle_completed(id, reply, now, draw));
     }
 
     /// Takes in what arrived, and what else has.
@@ -176,7 +203,7 @@ impl Driver {
         let draw = shared.draw();
         let mut next = first;
         let arrivals = &mut self.arrivals;
-        shared.change(|core, now| {
+        shared.change_as(self.number, |core, now| {
             for _ in 0..FRAMES_AT_ONCE {
                 match &next {
                     Some(Incoming::Frame(frame)) => core.handle_frame(frame, now, draw),
@@ -185,10 +212,8 @@ impl Driver {
                 }
                 next = arrivals.as_mut().and_then(Arrivals::try_next);
             }
-            let dropped = arrivals.as_ref().map_or(0, Arrivals::take_dropped);
-            if dropped > 0 {
-                core.handle_dropped(dropped, now);
-            }
+            core.handle_too_long(arrivals.as_ref().map_or(0, Arrivals::take_too_long));
+            core.handle_dropped(arrivals.as_ref().map_or(0, Arrivals::take_dropped), now);
         });
         if next.is_none() && self.arrivals.as_ref().is_some_and(Arrivals::is_closed) {
             self.arrivals = None;
@@ -200,8 +225,11 @@ async fn ask(session: &dyn Session, request: Request) -> Result<Reply, Transport
     Ok(match request {
         Request::ServerMillis => Reply::Millis(session.server_millis().await?),
         Request::Commit(commit) => {
-            session.commit(&commit).await?;
-            Reply::Committed
+            if session.commit(&commit).await? {
+                Reply::Committed
+            } else {
+                Reply::CommittedAnew
+            }
         }
         Request::Nodes { since_millis, limit } => {
             Reply::Nodes(session.nodes(since_millis, limit).await?)
@@ -215,8 +243,8 @@ async fn ask(session: &dyn Session, request: Request) -> Result<Reply, Transport
 }
 
 impl Shared {
-    fn poll_call(&self) -> Option<Call> {
+    fn poll_call(&self, driver: u64) -> Option<Call> {
         let now: Timestamp = self.now();
-        self.write(|core| core.poll_call(now))
+        self.write(|core| if self.is_driven_by(driver) { core.poll_call(now) } else { None })
     }
 }

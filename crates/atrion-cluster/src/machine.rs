@@ -97,6 +97,8 @@ pub struct ClusterCore {
     alarm: Alarm,
     events: Events,
     sweep_at: Elapsed,
+    /// What is wrong, for as long as the store does not serve.
+    trouble: Option<String>,
     stats: Stats,
 }
 
@@ -120,6 +122,7 @@ impl ClusterCore {
             alarm: Alarm::new(),
             events: Events::new(limits.max_events),
             sweep_at: Elapsed::NEVER,
+            trouble: None,
             stats: Stats::default(),
             config,
         }
@@ -237,13 +240,22 @@ impl ClusterCore {
         self.failed(Some(error), || error.to_string(), now, draw);
     }
 
-    /// Frames found no room in the inbox: everything is read anew.
+    /// Frames found no room in the inbox: everything is read anew, at a bounded rate.
     pub fn handle_dropped(&mut self, frames: u64, now: Timestamp) {
         let now = self.time.advance(now);
         if frames > 0 && self.link.in_session() {
             self.stats.inbox_dropped = self.stats.inbox_dropped.saturating_add(frames);
             self.echo.excuse(now);
-            self.pace.index_wanted = true;
+            self.pace.missed = true;
+            self.make_good(now);
+        }
+    }
+
+    /// Messages arrived that are longer than any frame. They are none of ours, so nothing is
+    /// missing.
+    pub fn handle_too_long(&mut self, messages: u64) {
+        if messages > 0 {
+            *self.stats.refused.entry("too_long").or_default() += messages;
         }
     }
 
@@ -319,12 +331,21 @@ impl ClusterCore {
         }
     }
 
+    /// What is wrong while the link is [`Health::Degraded`]; `None` if nothing is known to be.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref().filter(|_| self.health() == Health::Degraded)
+    }
+
     /// Whether the link is up and no node's stored state waits to be read.
     pub fn is_synced(&self) -> bool {
         let reading = self.link.flight.is_some_and(|flight| {
             matches!(flight.purpose, link::Purpose::State { .. } | link::Purpose::Index)
         });
-        self.link.is_up() && !reading && self.reads.len() == 0 && !self.pace.index_wanted
+        self.link.is_up()
+            && !reading
+            && self.reads.len() == 0
+            && !self.pace.index_wanted
+            && !self.pace.missed
     }
 
     /// This node's own last word about a route. Reading keeps it from being evicted.

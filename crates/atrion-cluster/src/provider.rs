@@ -104,33 +104,64 @@ impl RedisClusterProvider {
     }
 
     fn start(&self) -> Result<(), ProviderError> {
+        // Held throughout: of many who connect at once, one does.
+        let mut task = self.task();
         if self.is_connected() {
             return Ok(());
         }
-        if self.transport.is_some() && !self.gate.is_set() {
+        let Some(transport) = &self.transport else {
+            self.shared.change(ClusterCore::handle_connect);
+            return Ok(());
+        };
+        if !self.gate.is_set() {
             // A licence that is not good makes the link rest; it does not fail the connection.
             let _ = self.gate.take(&License::default(), &self.shared);
         }
-        if let Some(transport) = &self.transport {
-            let shared = Arc::clone(&self.shared);
-            let future = drive(shared, Arc::clone(transport), Arc::clone(&self.gate));
-            self.shared.change(ClusterCore::handle_connect);
-            let task = Task::start(future).map_err(|e| ProviderError::unavailable("connect", e))?;
-            *self.task() = Some(task);
-        } else {
-            self.shared.change(ClusterCore::handle_connect);
+        let started = self.drive(transport, ClusterCore::handle_connect);
+        if started.is_err() {
+            self.shared.change(ClusterCore::handle_disconnect);
         }
+        *task = Some(started?);
         Ok(())
     }
 
+    /// Starts a driver, which takes over from the one that may be there.
+    fn drive(
+        &self,
+        transport: &Arc<dyn Transport>,
+        change: impl FnOnce(&mut ClusterCore, Timestamp),
+    ) -> Result<Task, ProviderError> {
+        let number = self.shared.hand_over(change);
+        let (shared, gate) = (Arc::clone(&self.shared), Arc::clone(&self.gate));
+        Task::start(drive(shared, Arc::clone(transport), gate, number))
+            .map_err(|e| ProviderError::unavailable("connect", e))
+    }
+
+    /// Drives the link on if the runtime that did so has ended.
+    fn revive(&self) {
+        let Some(transport) = self.transport.as_ref().filter(|_| self.shared.is_driven_by(0))
+        else {
+            return;
+        };
+        let mut task = self.task();
+        if self.is_connected()
+            && self.shared.is_driven_by(0)
+            && let Ok(driver) = self.drive(transport, |_, _| ())
+        {
+            *task = Some(driver);
+        }
+    }
+
     fn stop(&self) -> Option<Task> {
+        let mut task = self.task();
         self.shared.change(ClusterCore::handle_disconnect);
         self.shared.feed.end();
-        self.task().take()
+        task.take()
     }
 
     fn update(&self, batch: &[RouteVector]) -> Result<(), ProviderError> {
         self.connected()?;
+        self.revive();
         for change in batch {
             check_route(&change.route)?;
         }
@@ -195,13 +226,13 @@ impl StateProvider for RedisClusterProvider {
     }
 
     fn subscribe(&self) -> Option<BoxStream<RemoteVector>> {
-        if !self.is_connected() {
-            return Some(Box::pin(Feed::ended()));
-        }
         let now = self.shared.now();
-        let (known, capacity) =
-            self.shared.read(|core| (core.known(now), core.config().limits.max_registers));
-        Some(Box::pin(self.shared.feed.subscribe(&known, capacity)))
+        // Under the machine's lock: what changes from here on reaches the subscription, what changed
+        // before is known.
+        Some(Box::pin(self.shared.read(|core| match core.health() {
+            Health::Disconnected => Feed::ended(),
+            _ => self.shared.feed.subscribe(&core.known(now), core.config().limits.max_registers),
+        })))
     }
 
     fn health(&self) -> Health {
@@ -252,6 +283,13 @@ impl Peers for Shared {
 
     fn poll_notice(&self) -> Option<Notice> {
         self.next_notice()
+    }
+}
+
+impl Drop for RedisClusterProvider {
+    /// The link ends without a farewell, and without a word about it.
+    fn drop(&mut self) {
+        self.shared.hand_over(|_, _| ());
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the provider and the task that drives its link share.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atrion_core::time::Timestamp;
@@ -21,8 +22,10 @@ pub(crate) struct Shared {
     draws: Mutex<Draws>,
     pub(crate) feed: Feed,
     notices: Mutex<VecDeque<Notice>>,
-    /// Why the link is down, for as long as it is.
-    trouble: Mutex<Option<String>>,
+    /// Who drives the link, 0 if nobody does, and how many have so far. Changed under the machine's
+    /// lock only, so that no two drive it at once.
+    driver: AtomicU64,
+    drivers: AtomicU64,
     /// The machine has something to do.
     pub(crate) wake: Notify,
 }
@@ -40,7 +43,8 @@ impl Shared {
             draws: Mutex::new(draws),
             feed: Feed::default(),
             notices: Mutex::new(VecDeque::new()),
-            trouble: Mutex::new(None),
+            driver: AtomicU64::new(0),
+            drivers: AtomicU64::new(0),
             wake: Notify::new(),
         }
     }
@@ -83,10 +87,41 @@ impl Shared {
         out
     }
 
+    /// Feeds the machine if this driver still drives it.
+    pub(crate) fn change_as(&self, driver: u64, f: impl FnOnce(&mut ClusterCore, Timestamp)) {
+        self.change(|core, now| {
+            if self.is_driven_by(driver) {
+                f(core, now);
+            }
+        });
+    }
+
+    /// Feeds the machine and hands the link to a new driver, whose number is returned. One that
+    /// is there still ends.
+    pub(crate) fn hand_over(&self, f: impl FnOnce(&mut ClusterCore, Timestamp)) -> u64 {
+        self.change(|core, now| {
+            f(core, now);
+            let driver = self.drivers.fetch_add(1, Relaxed) + 1;
+            self.driver.store(driver, Relaxed);
+            driver
+        })
+    }
+
+    /// Nobody drives the link from now on, if this driver did.
+    pub(crate) fn let_go(&self, driver: u64, f: impl FnOnce(&mut ClusterCore, Timestamp)) {
+        self.change_as(driver, |core, now| {
+            f(core, now);
+            self.driver.store(0, Relaxed);
+        });
+    }
+
+    pub(crate) fn is_driven_by(&self, driver: u64) -> bool {
+        self.driver.load(Relaxed) == driver
+    }
+
     fn tell(&self, event: Event) {
         let notice = match event {
             Event::Up { after } => {
-                *lock(&self.trouble) = None;
                 tracing::info!(after_ms = after.as_millis(), "the cluster's store serves");
                 Notice::LinkUp { after }
             }
@@ -96,14 +131,10 @@ impl Shared {
                     suppressed,
                     "the cluster's store is away; this node goes on alone"
                 );
-                *lock(&self.trouble) = Some(reason.clone());
                 Notice::LinkDown { reason }
             }
-            Event::Unlicensed => {
-                // Why is said by whoever looked at the licence.
-                *lock(&self.trouble) = Some("there is no licence for sharing".to_owned());
-                return;
-            }
+            // Why is said by whoever looked at the licence.
+            Event::Unlicensed => return,
             Event::OverLimit { names } => {
                 let message = format!(
                     "the licence covers fewer clusters or nodes than are registered; this one came \
@@ -111,7 +142,6 @@ impl Shared {
                     names.join(", ")
                 );
                 tracing::error!("{message}");
-                *lock(&self.trouble) = Some(message.clone());
                 Notice::License { status: "over_limit", message }
             }
             Event::DuplicateNode { id } => {
@@ -144,6 +174,6 @@ impl Shared {
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
-        lock(&self.trouble).clone()
+        self.read(|core| core.trouble().map(str::to_owned))
     }
 }

@@ -12,7 +12,7 @@
 //! in between would be missing without a sign.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use atrion_state::provider::BoxFuture;
 use bytes::Bytes;
@@ -46,6 +46,9 @@ pub use redis_rs::RedisTransport;
 /// none of ours.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
 
+/// The most bytes that wait in an [`Inbox`], whatever its capacity in frames.
+pub const MAX_WAITING_BYTES: usize = 32 << 20;
+
 /// Opens links to one Redis deployment.
 pub trait Transport: Send + Sync + 'static {
     /// Connects, subscribes to the channel, and returns once the server has confirmed the
@@ -73,11 +76,12 @@ pub trait Session: Send + Sync {
     /// [`TransportError`].
     fn server_millis(&self) -> BoxFuture<'_, Result<u64, TransportError>>;
 
-    /// Carries out one [`Commit`] in one round trip.
+    /// Carries out one [`Commit`] in one round trip, and tells whether the store knew the node
+    /// before: one that suddenly does not has lost what it held.
     ///
     /// # Errors
     /// [`TransportError`]. Any part of it may have been done.
-    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<(), TransportError>>;
+    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<bool, TransportError>>;
 
     /// The nodes that were seen at or after `since_millis` on the server's clock, at most `limit`
     /// of them, the latest seen first.
@@ -190,14 +194,23 @@ pub enum Incoming {
 #[derive(Clone, Debug)]
 pub struct Inbox {
     frames: mpsc::Sender<Incoming>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// What both ends of an inbox count.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Bytes of the frames that wait.
+    waiting: AtomicUsize,
+    dropped: AtomicU64,
+    too_long: AtomicU64,
 }
 
 /// The receiving end of an [`Inbox`].
 #[derive(Debug)]
 pub struct Arrivals {
     frames: mpsc::Receiver<Incoming>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 }
 
 impl Inbox {
@@ -207,23 +220,32 @@ impl Inbox {
     /// If `capacity` is zero.
     pub fn new(capacity: usize) -> (Self, Arrivals) {
         let (sender, receiver) = mpsc::channel(capacity);
-        let dropped = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         (
-            Self { frames: sender, dropped: Arc::clone(&dropped) },
-            Arrivals { frames: receiver, dropped },
+            Self { frames: sender, counts: Arc::clone(&counts) },
+            Arrivals { frames: receiver, counts },
         )
     }
 
     /// A frame has arrived. One longer than [`MAX_FRAME_BYTES`] is dropped and counted.
     pub fn frame(&self, frame: Bytes) {
-        if frame.len() > MAX_FRAME_BYTES || self.frames.try_send(Incoming::Frame(frame)).is_err() {
+        let bytes = frame.len();
+        if bytes > MAX_FRAME_BYTES {
+            self.counts.too_long.fetch_add(1, Relaxed);
+            return;
+        }
+        let waiting = self.counts.waiting.fetch_add(bytes, Relaxed);
+        if waiting + bytes > MAX_WAITING_BYTES
+            || self.frames.try_send(Incoming::Frame(frame)).is_err()
+        {
+            self.counts.waiting.fetch_sub(bytes, Relaxed);
             self.dropped(1);
         }
     }
 
     /// The client had to drop `count` frames.
     pub fn dropped(&self, count: u64) {
-        self.dropped.fetch_add(count, Relaxed);
+        self.counts.dropped.fetch_add(count, Relaxed);
     }
 
     /// The link is gone. Waits for room if there is none, because this must not be lost; give the
@@ -237,12 +259,14 @@ impl Inbox {
 impl Arrivals {
     /// The next thing to arrive; `None` once every inbox of this end is gone.
     pub async fn next(&mut self) -> Option<Incoming> {
-        self.frames.recv().await
+        let next = self.frames.recv().await;
+        self.taken(next)
     }
 
     /// The next thing that has arrived already.
     pub fn try_next(&mut self) -> Option<Incoming> {
-        self.frames.try_recv().ok()
+        let next = self.frames.try_recv().ok();
+        self.taken(next)
     }
 
     /// Whether nothing can arrive any more.
@@ -250,9 +274,20 @@ impl Arrivals {
         self.frames.is_closed() && self.frames.is_empty()
     }
 
-    /// How many frames were dropped since this was last asked: they found no room or were too
-    /// long.
+    /// How many frames found no room since this was last asked.
     pub fn take_dropped(&self) -> u64 {
-        self.dropped.swap(0, Relaxed)
+        self.counts.dropped.swap(0, Relaxed)
+    }
+
+    /// How many were too long since this was last asked.
+    pub fn take_too_long(&self) -> u64 {
+        self.counts.too_long.swap(0, Relaxed)
+    }
+
+    fn taken(&self, next: Option<Incoming>) -> Option<Incoming> {
+        if let Some(Incoming::Frame(frame)) = &next {
+            self.counts.waiting.fetch_sub(frame.len(), Relaxed);
+        }
+        next
     }
 }

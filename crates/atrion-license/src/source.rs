@@ -18,7 +18,8 @@ pub const ENV_VAR: &str = "ATRION_LICENSE_KEY";
 /// Its `Debug` output never holds the key.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// The key itself.
+    /// The key itself. A blank one counts as not set, as of an environment variable that the caller
+    /// has read.
     Inline(String),
     /// A file that holds the key and nothing else. Blanks and line breaks around the key are left
     /// out, as editors and secret stores add them.
@@ -73,6 +74,7 @@ impl KeySource {
     /// variable or text longer than any key.
     pub fn read(&self) -> Result<Option<KeyText>, LicenseError> {
         let text = match self {
+            Self::Inline(key) if key.trim_ascii().is_empty() => None,
             Self::Inline(key) => Some(fitting(key)?.to_owned()),
             Self::File(path) => Some(read_file(path)?),
             Self::Env(name) => from_env(name, env::var_os(name))?,

@@ -72,6 +72,9 @@ pub enum Reply {
     Millis(u64),
     /// To [`Request::Commit`].
     Committed,
+    /// The same, to a store that did not know this node: it is new there, or the store has lost
+    /// what it held.
+    CommittedAnew,
     /// To [`Request::Nodes`].
     Nodes(Vec<Bytes>),
     /// To [`Request::State`].

@@ -19,6 +19,7 @@ const NAME_EVERY: Duration = Duration::from_secs(10);
 
 /// When the next commit and the next readings are due.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what is wanted next; each stands for itself")]
 pub(crate) struct Pace {
     /// When the last commit began.
     committed_at: Elapsed,
@@ -35,6 +36,9 @@ pub(crate) struct Pace {
     named_at: Option<Elapsed>,
     /// The index of nodes is to be read, and everybody's state.
     pub(crate) index_wanted: bool,
+    /// Something was missed that is to be read, and when that was last done.
+    pub(crate) missed: bool,
+    pub(crate) made_good_at: Elapsed,
     /// When the store was last seen to hold this node's words, or was told them.
     pub(crate) checked_at: Elapsed,
     /// The last call was a commit: reading comes first if both are due.
@@ -51,6 +55,8 @@ impl Pace {
             clear: true,
             named_at: None,
             index_wanted: false,
+            missed: false,
+            made_good_at: Elapsed::NEVER,
             checked_at: Elapsed::NEVER,
             read_next: false,
         }
@@ -62,13 +68,33 @@ impl Pace {
     }
 }
 
+/// What a node more costs all the others: at 200 nodes the default interval, at 1,000 half a second.
+const INTERVAL_PER_NODE: Duration = Duration::from_micros(500);
+/// At 200 nodes the default heartbeat, at 1,000 five seconds.
+const HEARTBEAT_PER_NODE: Duration = Duration::from_millis(5);
+
 impl ClusterCore {
+    /// News is sent at most this often. All nodes hear all others, so what is heard grows with the
+    /// square of their number; where it would be too much, everybody speaks less often.
+    fn interval(&self) -> Duration {
+        self.config.interval.max(INTERVAL_PER_NODE.saturating_mul(self.others()))
+    }
+
+    /// A sign of life at least this often.
+    fn heartbeat(&self) -> Duration {
+        self.config.heartbeat.max(HEARTBEAT_PER_NODE.saturating_mul(self.others()))
+    }
+
+    fn others(&self) -> u32 {
+        u32::try_from(self.registers.live()).unwrap_or(u32::MAX)
+    }
+
     /// When the next commit is due.
     pub(crate) fn commit_at(&self) -> Elapsed {
         if self.pace.clear || (self.pace.round > 0 && !self.outbox.is_empty()) {
             Elapsed::NEVER
         } else if self.outbox.is_empty() {
-            self.pace.committed_at.plus(self.config.heartbeat)
+            self.pace.committed_at.plus(self.heartbeat())
         } else {
             self.pace.ready_at
         }
@@ -87,7 +113,7 @@ impl ClusterCore {
             self.pace.round = self.outbox.waiting();
             if self.pace.round > 0 {
                 // Never later than the heartbeat.
-                let wait = self.config.interval.min(self.config.heartbeat);
+                let wait = self.interval().min(self.heartbeat());
                 self.pace.ready_at = self.pace.ready_at.max(self.pace.news_at).plus(wait);
             }
         }

@@ -21,6 +21,7 @@ impl ClusterCore {
             self.link.begin();
         } else {
             self.link.phase = Phase::Dormant(None);
+            self.trouble = Some("there is no licence for sharing".to_owned());
             self.events.tell(Event::Unlicensed);
         }
     }
@@ -73,6 +74,13 @@ impl ClusterCore {
                 self.state(node, horizon, &fields, now);
             }
             (Purpose::News { .. }, Reply::Committed) => self.committed(flight, now),
+            (Purpose::News { .. }, Reply::CommittedAnew) => {
+                let lost = self.link.is_up();
+                self.committed(flight, now);
+                if lost {
+                    self.restore();
+                }
+            }
             (Purpose::Leave, _) => self.closed(),
             _ => {
                 let error = TransportError::Protocol("an answer to another question".to_owned());
@@ -113,6 +121,8 @@ impl ClusterCore {
             Err((again, names)) => {
                 self.drop_session();
                 self.link.phase = Phase::Dormant(Some(again));
+                self.trouble =
+                    Some("the licence covers fewer clusters or nodes than there are".to_owned());
                 if let Some(names) = names {
                     self.events.tell(Event::OverLimit { names });
                 }
@@ -140,10 +150,14 @@ impl ClusterCore {
     fn checked(&mut self, fields: &[(Bytes, Bytes)]) {
         let expected = self.own.len().min(CHECKED_FIELDS);
         if fields.len() < expected && self.outbox.is_empty() {
-            self.stats.restored += 1;
-            self.link.session += 1;
-            self.republish();
+            self.restore();
         }
+    }
+
+    fn restore(&mut self) {
+        self.stats.restored += 1;
+        self.link.session += 1;
+        self.republish();
     }
 
     fn committed(&mut self, flight: &Flight, now: Elapsed) {
@@ -156,6 +170,7 @@ impl ClusterCore {
             self.echo.committed(sequence, now);
         }
         self.link.succeeded(self.registers.live());
+        self.trouble = None;
         self.advance_from(Step::Storing, Step::Up);
         if let Some(event) = self.alarm.succeed(now) {
             self.events.tell(event);

@@ -13,6 +13,8 @@ use crate::transport::TransportError;
 
 /// Silent nodes and healed routes are looked for this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// What found no room in the inbox is made good this often at most.
+const MAKE_GOOD_EVERY: Duration = Duration::from_secs(5);
 
 impl ClusterCore {
     pub(crate) fn call_failed(
@@ -40,9 +42,11 @@ impl ClusterCore {
             Phase::Off | Phase::Dormant(_) | Phase::Waiting(_) => return,
         }
         self.stats.failures += 1;
+        let reason = reason();
+        self.trouble = Some(reason.clone());
         self.drop_session();
         self.link.fail(error, self.registers.live(), now, draw);
-        if let Some(event) = self.alarm.fail(now, reason) {
+        if let Some(event) = self.alarm.fail(now, || reason) {
             self.events.tell(event);
         }
     }
@@ -74,10 +78,20 @@ impl ClusterCore {
         }
         if self.sweep_at <= now {
             self.sweep_at = now.plus(self.sweep_every());
+            self.make_good(now);
             for (id, name) in self.registers.sweep(now) {
                 self.reads.forget(id);
                 self.events.tell_of_node(Event::NodeLeft { id, name }, now);
             }
+        }
+    }
+
+    /// What was missed is read anew, but not all the time: a channel full of other people's messages
+    /// must not make every node read everything in a loop.
+    pub(crate) fn make_good(&mut self, now: Elapsed) {
+        if self.pace.missed && self.pace.made_good_at.plus(MAKE_GOOD_EVERY) <= now {
+            (self.pace.missed, self.pace.made_good_at) = (false, now);
+            self.pace.index_wanted = true;
         }
     }
 

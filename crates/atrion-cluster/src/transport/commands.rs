@@ -52,8 +52,11 @@ fn store(commands: &mut Vec<Command>, state: &Bytes, commit: &Commit) {
     commands.push(Command::new("PEXPIRE").arg(state.clone()).number(lifetime(commit.ttl_millis)));
 }
 
+/// The command of a commit whose answer tells whether the node was known.
+pub(crate) const NOTES_NODE: &str = "ZADD";
+
 fn note_seen(commands: &mut Vec<Command>, names: &Names, commit: &Commit) {
-    let index = || Command::new("ZADD").arg(names.index().clone());
+    let index = || Command::new(NOTES_NODE).arg(names.index().clone());
     commands.push(index().number(commit.seen_millis).arg(commit.node.clone()));
     let gone = commit.seen_millis.saturating_sub(commit.ttl_millis);
     commands.push(forget_before("ZREMRANGEBYSCORE", names.index().clone(), gone));

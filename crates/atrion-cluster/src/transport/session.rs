@@ -118,10 +118,14 @@ impl<C: Client> Session for RedisSession<C> {
         })
     }
 
-    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<(), TransportError>> {
+    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<bool, TransportError>> {
         Box::pin(async move {
             let commands = commands::commit(&self.site.names, commit, self.sharded);
-            self.send(commands).await.map(drop)
+            let noted = commands.iter().position(|command| command.name == commands::NOTES_NODE);
+            let replies = self.send(commands).await?;
+            // How many nodes the index has gained: none if this one was known.
+            let gained = noted.and_then(|noted| replies.into_iter().nth(noted));
+            Ok(gained.is_none_or(|gained| gained == Reply::Integer(0)))
         })
     }
 

@@ -124,7 +124,7 @@ impl Node {
     }
 
     pub(crate) async fn commit(&self, commit: &Commit) -> Result<(), TransportError> {
-        self.session.commit(commit).await.map_err(tight_lipped)
+        self.session.commit(commit).await.map(drop).map_err(tight_lipped)
     }
 
     /// Publishes a frame and waits until it has come back.
