@@ -15,12 +15,12 @@ const DELAY_US: u32 = 5_000;
 /// So many standard deviations more at the nodes that share than at those that do not are chance.
 const CHANCE: f64 = 3.0;
 /// So many failures are listed one by one.
-const FAILURES_SHOWN: usize = 10;
+const FAILURES_SHOWN: usize = 20;
 
-/// A request that failed during a fault.
+/// A request that failed or was refused.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Failure {
-    pub(crate) fault: Phase,
+    pub(crate) phase: Phase,
     /// How long after it began.
     pub(crate) after_ms: f64,
     pub(crate) node: usize,
@@ -73,21 +73,22 @@ pub(crate) fn delays(record: &Record) -> Delays {
     delays
 }
 
-/// The first few of the requests that failed at the nodes that share.
-pub(crate) fn failures(record: &Record) -> Vec<Failure> {
-    let of = |fault: Phase| {
-        let from = record.phases.get(&fault).map_or(0, |span| span.from);
-        let failed = record.requests_in(fault, 0..SHARED);
+/// The first few of the requests that failed in these phases at the nodes that share.
+pub(crate) fn failures(record: &Record, phases: &[Phase]) -> Vec<Failure> {
+    let of = |phase: &Phase| {
+        let phase = *phase;
+        let from = record.phases.get(&phase).map_or(0, |span| span.from);
+        let failed = record.requests_in(phase, 0..SHARED);
         let failed = failed.filter(|r| matches!(r.ending, Ending::Refused | Ending::Failed));
         failed.map(move |request| Failure {
-            fault,
+            phase,
             after_ms: (request.at - from) as f64 / 1e6,
             node: request.node,
             tier: TIERS.get(request.tier).map_or("", |tier| tier.name),
             why: request.why.clone(),
         })
     };
-    Phase::FAULTS.into_iter().flat_map(of).take(FAILURES_SHOWN).collect()
+    phases.iter().flat_map(of).take(FAILURES_SHOWN).collect()
 }
 
 /// By how much `shared` is more than `alone`, if it is more than two equal causes explain.
@@ -121,6 +122,8 @@ pub(crate) struct Refusals {
     pub(crate) normal_refused: u64,
     pub(crate) bulk: u64,
     pub(crate) bulk_refused: u64,
+    /// When the last request was refused for failures, since the liar was started.
+    pub(crate) bound_ms: f64,
 }
 
 impl Refusals {
@@ -137,7 +140,11 @@ impl Refusals {
             count(honest.clone(), low, Some(Ending::Refused))
                 + beyond_chance(saturated(honest.clone()), alone)
         };
+        let from = record.phases.get(&Phase::Liar).map_or(0, |span| span.from);
+        let last = record.requests_in(Phase::Liar, honest.clone());
+        let last = last.filter(|r| r.ending == Ending::Refused).map(|r| r.at - from).max();
         Self {
+            bound_ms: last.unwrap_or(0) as f64 / 1e6,
             normal: count(honest.clone(), false, None),
             normal_refused: refused(false),
             bulk: count(honest.clone(), true, None),

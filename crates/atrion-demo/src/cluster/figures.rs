@@ -52,6 +52,9 @@ pub(crate) struct Figures {
     pub(crate) normal_requests_under_liar: u64,
     pub(crate) bulk_percent_refused_under_liar: f64,
     pub(crate) bulk_requests_under_liar: u64,
+    /// For how long after its first lie anything was refused.
+    pub(crate) liar_bound_ms: f64,
+    pub(crate) refusals_under_liar: Vec<Failure>,
     pub(crate) lies_told: u64,
     pub(crate) lies_heard: u64,
 
@@ -104,7 +107,9 @@ impl Figures {
             recovery_alone_s: recovery(record, SHARED..NODES),
             requests_failed_or_delayed_by_sync: delays.failed_shared + delays.delayed_by_sync,
             delays,
-            failures: failures(record),
+            failures: failures(record, &Phase::FAULTS),
+            liar_bound_ms: liar.bound_ms,
+            refusals_under_liar: failures(record, &[Phase::Liar]),
             reconverged_intervals: worst(&reconverged_ms).map(|ms| ms / interval_ms()),
             reconverged_ms,
             normal_requests_refused_under_liar: liar.normal_refused,

@@ -59,7 +59,7 @@ fn details(text: &mut String, figures: &Figures) {
         let _ = writeln!(
             text,
             "{}, after {:.0} ms: a request of tier {} failed at node {}: {}",
-            failure.fault.title(),
+            failure.phase.title(),
             failure.after_ms,
             failure.tier,
             failure.node,
@@ -72,7 +72,8 @@ fn details(text: &mut String, figures: &Figures) {
          alone {} ({} failed, {} later)\n\
          admit (p99): sharing {:.1} us, alone {:.1} us\n\
          full service after the outage: sharing {}, alone {}\n\
-         liar: {} lies told, {} heard; a new route's name and state: {} bytes\n\
+         liar: {} lies told, {} heard; it was {:.0} ms old when it last had a request refused\n\
+         a new route's name and state: {} bytes\n\
          the measuring itself: requests sent {:.1} ms late (p99), processes stalled {:.0} ms \
          (p99), clocks {:.2} ms apart",
         delays.requests_shared,
@@ -88,6 +89,7 @@ fn details(text: &mut String, figures: &Figures) {
         number(figures.recovery_alone_s, "s"),
         figures.lies_told,
         figures.lies_heard,
+        figures.liar_bound_ms,
         number(figures.bytes_per_new_route, ""),
         figures.generator_lag_p99_ms,
         figures.node_stall_p99_ms,
