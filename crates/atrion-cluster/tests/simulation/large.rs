@@ -1,6 +1,7 @@
 //! The large clusters of the study: 50 and 200 nodes.
 
 use crate::outages::outage;
+use crate::world::World;
 
 #[test]
 fn fifty_nodes_send_a_seventh_of_what_they_would_alone() {
@@ -9,6 +10,21 @@ fn fifty_nodes_send_a_seventh_of_what_they_would_alone() {
     println!("N=50: dead {dead} alone {alone} recovery {recovery}");
     assert!(dead as f64 <= 0.15 * alone as f64, "{dead} of {alone}");
     assert!(recovery <= 1.5, "{recovery} s");
+}
+
+#[test]
+fn fifty_nodes_send_at_most_five_probes_a_second_together() {
+    let mut world = World::new(1, 50);
+    world.run(5.0);
+    world.set_dead(0..50, true);
+    // By then every breaker has opened.
+    world.run(2.0);
+    world.reset_tallies();
+    world.run(28.0);
+    let probes = world.total(0..50).sent_dead as f64 / 28.0;
+    println!("N=50: {probes:.2} probes a second");
+    assert!(probes <= 5.0, "{probes}");
+    assert!(probes >= 2.0, "{probes}: whoever does not look finds nothing");
 }
 
 #[test]
@@ -21,7 +37,6 @@ fn two_hundred_nodes_probe_within_their_bound() {
 
 #[test]
 fn a_large_cluster_speaks_less_often() {
-    use crate::world::World;
     let per_node_and_second = |nodes: usize| {
         let mut world = World::new(1, nodes);
         world.run(3.0);
