@@ -12,7 +12,7 @@ use atrion_state::peers::NodeId;
 use atrion_state::pulse::PulseConfig;
 use thiserror::Error;
 
-use crate::machine::{ClusterCore, CoreConfig, Limits};
+use crate::machine::{CoreConfig, Limits};
 use crate::names::Names;
 use crate::provider::RedisClusterProvider;
 use crate::secret::Secret;
@@ -205,13 +205,13 @@ impl Builder {
     /// # Errors
     /// [`ClusterConfigError`] names the field, the value and what is allowed.
     pub fn build(self) -> Result<RedisClusterProvider, ClusterConfigError> {
-        let (core, pulse) = self.machine(incarnation())?;
+        let (config, codec, pulse) = self.settings(incarnation())?;
         let transport = match &self.transport {
             Some(transport) => Arc::clone(transport),
             None => self.make_transport()?,
         };
         let clock = self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new()));
-        let shared = Shared::new(core(clock.now()), clock, Draws::unpredictable());
+        let shared = Shared::new(config, codec, clock, Draws::unpredictable());
         Ok(RedisClusterProvider::new(shared, Some(transport), pulse))
     }
 
@@ -227,19 +227,16 @@ impl Builder {
         seed: u64,
         incarnation: u64,
     ) -> Result<RedisClusterProvider, ClusterConfigError> {
-        let (core, pulse) = self.machine(incarnation)?;
+        let (config, codec, pulse) = self.settings(incarnation)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new()));
-        let shared = Shared::new(core(clock.now()), clock, Draws::from_seed(seed));
+        let shared = Shared::new(config, codec, clock, Draws::from_seed(seed));
         Ok(RedisClusterProvider::new(shared, None, pulse))
     }
 
-    fn machine(
+    fn settings(
         &self,
         incarnation: u64,
-    ) -> Result<
-        (impl FnOnce(atrion_core::time::Timestamp) -> ClusterCore + use<>, PulseConfig),
-        ClusterConfigError,
-    > {
+    ) -> Result<(CoreConfig, Codec, PulseConfig), ClusterConfigError> {
         check_name("cluster", &self.cluster)?;
         check_name("channel", &self.channel)?;
         if let Some(node) = &self.node {
@@ -267,7 +264,7 @@ impl Builder {
         config.heartbeat = self.interval.max(Duration::from_secs(1));
         config.operation_timeout = self.operation_timeout;
         config.limits = self.limits;
-        Ok((move |now| ClusterCore::new(config, codec, now), pulse))
+        Ok((config, codec, pulse))
     }
 
     fn identity(&self, codec: &Codec) -> (NodeId, Arc<str>) {

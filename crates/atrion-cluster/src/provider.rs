@@ -262,11 +262,11 @@ impl StateProvider for RedisClusterProvider {
 
 impl Peers for Shared {
     fn gamma(&self) -> UnitInterval {
-        self.read(|core| core.config().gamma)
+        Self::gamma(self)
     }
 
     fn route_id(&self, route: &str) -> RouteId {
-        self.read(|core| core.route_id(route))
+        Self::route_id(self, route)
     }
 
     fn troubled(&self, now: Timestamp) -> Vec<RouteId> {

@@ -5,19 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atrion_core::time::Timestamp;
+use atrion_core::units::UnitInterval;
 use atrion_state::clock::Clock;
 use atrion_state::entropy::Draws;
-use atrion_state::peers::Notice;
+use atrion_state::peers::{Notice, RouteId};
 use tokio::sync::Notify;
 
 use crate::feed::Feed;
-use crate::machine::{ClusterCore, Event};
+use crate::machine::{ClusterCore, CoreConfig, Event};
+use crate::wire::Codec;
 
 /// News that waits for somebody to fetch it; more displaces the oldest.
 const MAX_NOTICES: usize = 256;
 
 pub(crate) struct Shared {
     core: Mutex<ClusterCore>,
+    /// Beside the machine, so that whoever makes a route need not wait for its lock.
+    codec: Codec,
+    gamma: UnitInterval,
     pub(crate) clock: Arc<dyn Clock>,
     draws: Mutex<Draws>,
     pub(crate) feed: Feed,
@@ -36,9 +41,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(core: ClusterCore, clock: Arc<dyn Clock>, draws: Draws) -> Self {
+    pub(crate) fn new(
+        config: CoreConfig,
+        codec: Codec,
+        clock: Arc<dyn Clock>,
+        draws: Draws,
+    ) -> Self {
         Self {
-            core: Mutex::new(core),
+            gamma: config.gamma,
+            core: Mutex::new(ClusterCore::new(config, codec.clone(), clock.now())),
+            codec,
             clock,
             draws: Mutex::new(draws),
             feed: Feed::default(),
@@ -53,7 +65,17 @@ impl Shared {
         self.clock.now()
     }
 
-    pub(crate) fn draw(&self) -> atrion_core::units::UnitInterval {
+    /// The abbreviation of a route's name. Takes no lock.
+    pub(crate) fn route_id(&self, route: &str) -> RouteId {
+        self.codec.route_id(route)
+    }
+
+    /// The weight of the cluster's word. Takes no lock.
+    pub(crate) const fn gamma(&self) -> UnitInterval {
+        self.gamma
+    }
+
+    pub(crate) fn draw(&self) -> UnitInterval {
         lock(&self.draws).draw()
     }
 

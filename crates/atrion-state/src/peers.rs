@@ -113,7 +113,8 @@ pub enum Notice {
 /// The last word of every other node about every route, for the pulse to read.
 ///
 /// All methods return at once, from memory. They are called from the pulse, never from the request
-/// path.
+/// path, except [`gamma`](Self::gamma) and [`route_id`](Self::route_id): whoever makes a route asks
+/// for them, so they must not wait for a lock.
 ///
 /// Nothing that was heard is ever passed on as one's own, and a node never finds its own word among
 /// the reports.
