@@ -86,6 +86,12 @@ fn impossible_values_are_refused_by_name_value_and_range() {
         ),
         ("share = 0.3", "share = 1.1", "fault[0].share is 1.1, allowed is 0 to 1"),
         ("factor = 20.0", "factor = 0.0", "fault[0].factor is 0, allowed is 1 to 10000"),
+        ("from_secs = 1.0", "from_secs = 10.0", "must be above"),
+        (
+            "workers = 4",
+            "workers = 4\npauses = { every_secs = 0.001, min_secs = 0.0, max_secs = 2.0 }",
+            "service.pauses.every_secs is 0.001, which must be above",
+        ),
         ("name = \"x\"", "name = \" \"", "name: must not be empty"),
     ] {
         let why = refusal(from, to);

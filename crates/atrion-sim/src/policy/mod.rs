@@ -11,6 +11,7 @@
 //! | `codel` | controlled delay in a queue before the service | RFC 8289 |
 //! | `delay` | the same idea adapted to services, newest first | Facebook, *Fail at Scale* |
 //! | `cinnamon` | PI control of a priority threshold | Uber, *PID Controller for Cinnamon* |
+//! | `reference` | Atrion's published model, mistakes included | RFC-0001, version 2.0.0 |
 //! | `breaker` | circuit breaker on failures and slow calls | resilience4j |
 //!
 //! Each has a file of its own that names its source and its settings. They are written anew from
@@ -27,6 +28,7 @@ mod controlled_delay;
 mod fixed;
 mod gradient2;
 mod limiter;
+mod reference;
 mod registry;
 mod routes;
 mod sre;
@@ -44,6 +46,7 @@ pub use controlled_delay::{ControlledDelay, ControlledDelaySettings};
 pub use fixed::{STATIC_LIMIT_MAX, Static, Unlimited};
 pub use gradient2::{Gradient2, Gradient2Settings};
 pub use limiter::{Limit, Limiter, Sample};
+pub use reference::{ModelConfig, ModelMode, Pressures, Reference, ReferenceModel, TunerConfig};
 pub use registry::{Choice, Entry, entries};
 pub use routes::PerRoute;
 pub use sre::{Sre, SreSettings};
@@ -181,6 +184,8 @@ pub struct Context {
     pub deadline_secs: f64,
     /// How many requests the service truly works on at once.
     pub parallelism: f64,
+    /// Mean time in seconds that a request takes on an idle service.
+    pub mean_secs: f64,
 }
 
 impl Context {
@@ -191,6 +196,7 @@ impl Context {
             routes: scenario.routes().to_vec(),
             deadline_secs: scenario.deadline_secs(),
             parallelism: scenario.parallelism(),
+            mean_secs: scenario.service().mean_secs,
         }
     }
 }

@@ -5,8 +5,8 @@ use atrion_engine::BuildError;
 use super::{
     Aimd, AimdSettings, Bbr, BbrSettings, Breaker, BreakerSettings, Cinnamon, CinnamonSettings,
     Codel, CodelSettings, Context, ControlledDelay, ControlledDelaySettings, Engine, Gradient2,
-    Gradient2Settings, Limiter, PerRoute, Policy, STATIC_LIMIT_MAX, Sre, SreSettings, Static,
-    Unlimited, Vegas, VegasSettings,
+    Gradient2Settings, Limiter, PerRoute, Policy, Reference, STATIC_LIMIT_MAX, Sre, SreSettings,
+    Static, Unlimited, Vegas, VegasSettings,
 };
 use crate::error::PolicyError;
 
@@ -33,6 +33,10 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "codel", about: "RFC 8289 in a queue before the service" },
     Entry { name: "delay", about: "Facebook's controlled delay, newest first while it stands" },
     Entry { name: "cinnamon", about: "Uber's PI control of a priority threshold, likeness" },
+    Entry {
+        name: "reference",
+        about: "Atrion's published model, version 2.0.0, mistakes included",
+    },
     Entry { name: "breaker", about: "resilience4j's circuit breaker" },
 ];
 
@@ -116,6 +120,7 @@ impl Choice {
                 let settings = CinnamonSettings::chosen(c.deadline_secs, workers);
                 routes(c, |r| Cinnamon::new(settings, seed(r)))
             }
+            "reference" => routes(c, |_| Reference::new(c.mean_secs, c.parallelism)),
             "breaker" => routes(c, |_| Breaker::new(BreakerSettings::published(c.deadline_secs))),
             "static" => {
                 let limit = ceil(1.5 * c.parallelism).clamp(1.0, f64::from(STATIC_LIMIT_MAX));

@@ -4,10 +4,13 @@ use super::{Class, Effect, Fault, Raw, Scenario, Service};
 use crate::error::{ScenarioError, check as in_range};
 
 /// Requests a run may hold at most, retries not counted.
-const MOST_REQUESTS: f64 = 2e9;
+const MOST_REQUESTS: f64 = 2e7;
+/// Moments at which load changes or the service pauses, at most: what looks like a run must not
+/// be an endless preparation.
+const MOST_MOMENTS: f64 = 1e5;
 const FACTOR: (f64, f64) = (0.0, 1e4);
-const MOST_CLASSES: usize = 1000;
-const MOST_FAULTS: usize = 1000;
+const MOST_CLASSES: usize = 64;
+const MOST_FAULTS: usize = 100;
 
 pub(super) fn check(raw: &Raw) -> Result<(), ScenarioError> {
     if raw.name.trim().is_empty() {
@@ -39,7 +42,21 @@ pub(super) fn check(raw: &Raw) -> Result<(), ScenarioError> {
     for (index, f) in raw.faults.iter().enumerate() {
         fault(index, f, raw)?;
     }
-    Ok(())
+    moments(raw)
+}
+
+fn moments(raw: &Raw) -> Result<(), ScenarioError> {
+    let changes = raw.faults.iter().map(|f| match f.effect {
+        Effect::Oscillation { half_period_secs, .. } => {
+            (f.to_secs - f.from_secs) / half_period_secs
+        }
+        _ => 1.0,
+    });
+    let field = || "number of changes of load (to_secs - from_secs over half_period_secs)".into();
+    in_range(field, changes.sum(), "", (0.0, MOST_MOMENTS))?;
+    let pauses = raw.service.pauses.map_or(0.0, |p| raw.duration_secs / p.every_secs);
+    let field = || "number of pauses (duration_secs over service.pauses.every_secs)".into();
+    in_range(field, pauses, "", (0.0, MOST_MOMENTS))
 }
 
 fn span(field: &str, from: f64, to: f64, end: f64) -> Result<(), ScenarioError> {
@@ -136,6 +153,7 @@ fn fault(index: usize, f: &Fault, raw: &Raw) -> Result<(), ScenarioError> {
     let at = |name: &'static str| move || format!("fault[{index}].{name}");
     in_range(at("from_secs"), f.from_secs, "s", (0.0, raw.duration_secs))?;
     in_range(at("to_secs"), f.to_secs, "s", (0.0, 1e6))?;
+    above("duration_secs", raw.duration_secs, &at("from_secs")(), f.from_secs)?;
     above(&at("to_secs")(), f.to_secs, &at("from_secs")(), f.from_secs)?;
     if let Some(class) = f.effect.class()
         && !raw.classes.iter().any(|c| c.name == class)
