@@ -16,6 +16,9 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
 /// the same program.
 const REDIS_PACKAGES: &[(&str, &str)] = &[("redis-server", "redis-server")];
 
+/// What the tests of the request path watch system calls with. There is none but on Linux.
+const LINUX_PACKAGES: &[(&str, &str)] = &[("strace", "strace")];
+
 /// Makes the machine ready to build and test; does nothing where it already is.
 ///
 /// # Errors
@@ -28,6 +31,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     component(root, "clippy", "clippy-driver")?;
     component(root, "rustfmt", "rustfmt")?;
     redis(root)?;
+    tracer(root)?;
     println!("    ready");
     Ok(())
 }
@@ -109,6 +113,15 @@ pub(crate) fn redis(root: &Path) -> Result<(), String> {
             .to_owned());
     }
     Ok(())
+}
+
+fn tracer(root: &Path) -> Result<(), String> {
+    let missing = if cfg!(target_os = "linux") { missing(LINUX_PACKAGES) } else { Vec::new() };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let others = "`strace` is missing. Install it with your system's packages";
+    install(root, &missing, others)
 }
 
 /// The packages whose program is not there.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atrion_core::error::{ConfigError, OutOfRange};
 use atrion_core::units::UnitInterval;
-use atrion_license::{SystemWallClock, WallClock};
+use atrion_license::SystemWallClock;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::entropy::Draws;
 use atrion_state::peers::NodeId;
@@ -324,9 +324,10 @@ fn check_name(field: &'static str, name: &str) -> Result<(), ClusterConfigError>
     }
 }
 
-/// Grows with every start of a node, and differs between two starts within the same second.
+/// Grows with every start of a node, also with two in the same second, and differs between two at
+/// the same time.
 fn incarnation() -> u64 {
-    const RANDOM_BITS: u32 = 20;
+    const RANDOM_BITS: u32 = 8;
     let random = Draws::unpredictable().next_u64() >> (u64::BITS - RANDOM_BITS);
-    SystemWallClock.now().as_unix_secs() << RANDOM_BITS | random
+    SystemWallClock.unix_micros() << RANDOM_BITS | random
 }

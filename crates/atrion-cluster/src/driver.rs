@@ -204,18 +204,19 @@ impl Driver {
         let mut next = first;
         let arrivals = &mut self.arrivals;
         shared.change_as(self.number, |core, now| {
-            for _ in 0..FRAMES_AT_ONCE {
-                match &next {
-                    Some(Incoming::Frame(frame)) => core.handle_frame(frame, now, draw),
-                    Some(Incoming::Lost(error)) => core.handle_lost(error, now, draw),
+            for waiting in (0..FRAMES_AT_ONCE).rev() {
+                match next.take() {
+                    Some(Incoming::Frame(frame)) => core.handle_frame(&frame, now, draw),
+                    Some(Incoming::Lost(error)) => core.handle_lost(&error, now, draw),
                     None => break,
                 }
-                next = arrivals.as_mut().and_then(Arrivals::try_next);
+                // What is taken out is also looked at: the last one of a turn is not asked for.
+                next = arrivals.as_mut().filter(|_| waiting > 0).and_then(Arrivals::try_next);
             }
             core.handle_too_long(arrivals.as_ref().map_or(0, Arrivals::take_too_long));
             core.handle_dropped(arrivals.as_ref().map_or(0, Arrivals::take_dropped), now);
         });
-        if next.is_none() && self.arrivals.as_ref().is_some_and(Arrivals::is_closed) {
+        if self.arrivals.as_ref().is_some_and(Arrivals::is_closed) {
             self.arrivals = None;
         }
     }
@@ -225,7 +226,11 @@ async fn ask(session: &dyn Session, request: Request) -> Result<Reply, Transport
     Ok(match request {
         Request::ServerMillis => Reply::Millis(session.server_millis().await?),
         Request::Commit(commit) => {
-            if session.commit(&commit).await? { Reply::Committed } else { Reply::CommittedAnew }
+            if session.commit(&commit).await? {
+                Reply::Committed
+            } else {
+                Reply::CommittedAnew
+            }
         }
         Request::Nodes { since_millis, limit } => {
             Reply::Nodes(session.nodes(since_millis, limit).await?)

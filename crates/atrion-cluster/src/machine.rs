@@ -246,7 +246,7 @@ impl ClusterCore {
         if frames > 0 && self.link.in_session() {
             self.stats.inbox_dropped = self.stats.inbox_dropped.saturating_add(frames);
             self.echo.excuse(now);
-            self.pace.missed = true;
+            self.pace.missed.get_or_insert(now);
             self.make_good(now);
         }
     }
@@ -341,7 +341,11 @@ impl ClusterCore {
         let reading = self.link.flight.is_some_and(|flight| {
             matches!(flight.purpose, link::Purpose::State { .. } | link::Purpose::Index)
         });
-        self.link.is_up() && !reading && self.reads.len() == 0 && !self.pace.index_wanted && !self.pace.missed
+        self.link.is_up()
+            && !reading
+            && self.reads.len() == 0
+            && !self.pace.index_wanted
+            && self.pace.missed.is_none()
     }
 
     /// This node's own last word about a route. Reading keeps it from being evicted.

@@ -44,7 +44,7 @@ pub use redis_rs::RedisTransport;
 
 /// The longest frame that is delivered, in bytes. Longer ones are dropped and counted; they are
 /// none of ours.
-pub const MAX_FRAME_BYTES: usize = 1 << 20;
+pub const MAX_FRAME_BYTES: usize = crate::wire::MAX_FRAME_BYTES;
 
 /// The most bytes that wait in an [`Inbox`], whatever its capacity in frames.
 pub const MAX_WAITING_BYTES: usize = 32 << 20;
@@ -289,5 +289,27 @@ impl Arrivals {
             self.counts.waiting.fetch_sub(frame.len(), Relaxed);
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inbox_is_bounded_in_frames_and_in_bytes_and_counts_what_it_leaves_out() {
+        let (inbox, mut arrivals) = Inbox::new(4_096);
+        let frame = Bytes::from(vec![0; MAX_FRAME_BYTES]);
+        let fit = MAX_WAITING_BYTES / MAX_FRAME_BYTES;
+        (0..2 * fit).for_each(|_| inbox.frame(frame.clone()));
+        assert_eq!(arrivals.take_dropped(), fit as u64);
+        inbox.frame(Bytes::from(vec![0; MAX_FRAME_BYTES + 1]));
+        assert_eq!((arrivals.take_too_long(), arrivals.take_dropped()), (1, 0));
+        // What is taken out makes room.
+        assert_eq!(arrivals.try_next(), Some(Incoming::Frame(frame.clone())));
+        inbox.frame(frame);
+        assert_eq!(std::iter::from_fn(|| arrivals.try_next()).count(), fit);
+        (0..5_000).for_each(|_| inbox.frame(Bytes::new()));
+        assert_eq!(arrivals.take_dropped(), 5_000 - 4_096);
     }
 }

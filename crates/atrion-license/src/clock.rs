@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::time::WallTime;
 
@@ -22,11 +22,21 @@ pub trait WallClock: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemWallClock;
 
-impl WallClock for SystemWallClock {
+impl SystemWallClock {
+    /// Microseconds since 1970: to tell two starts of a program apart, not for licences.
+    pub fn unix_micros(self) -> u64 {
+        u64::try_from(Self::since_1970().as_micros()).unwrap_or(u64::MAX)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads calendar time")]
+    fn since_1970() -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+impl WallClock for SystemWallClock {
     fn now(&self) -> WallTime {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        WallTime::EPOCH.plus_secs(since.map_or(0, |d| d.as_secs()))
+        WallTime::EPOCH.plus_secs(Self::since_1970().as_secs())
     }
 }
 

@@ -96,7 +96,8 @@ fn one_event_for_each_change_and_one_reminder_a_day() {
 fn nothing_works_without_a_licence_and_the_reason_is_told_once() {
     for (source, code) in [
         (nothing(), "missing"),
-        (inline(""), "invalid"),
+        (inline(""), "missing"),
+        (inline(" \n"), "missing"),
         (inline("hello"), "invalid"),
         (KeySource::File("/no/such/file".into()), "invalid"),
     ] {

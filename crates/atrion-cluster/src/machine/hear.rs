@@ -63,6 +63,8 @@ impl ClusterCore {
         let name =
             self.registers.peer(frame.node).map_or_else(|| Arc::from(""), |p| Arc::clone(&p.name));
         if taken.joined {
+            // It has not heard this node's name yet.
+            self.pace.introduce();
             self.events.tell_of_node(Event::NodeJoined { id: frame.node, name }, now);
         } else {
             self.reads.forget(frame.node);

@@ -35,8 +35,8 @@ pub(crate) struct Pace {
     named_at: Option<Elapsed>,
     /// The index of nodes is to be read, and everybody's state.
     pub(crate) index_wanted: bool,
-    /// Something was missed that is to be read, and when that was last done.
-    pub(crate) missed: bool,
+    /// Since when something is missed that is to be read, and when that was last done.
+    pub(crate) missed: Option<Elapsed>,
     pub(crate) made_good_at: Elapsed,
     /// When the store was last seen to hold this node's words, or was told them.
     pub(crate) checked_at: Elapsed,
@@ -54,11 +54,16 @@ impl Pace {
             clear: true,
             named_at: None,
             index_wanted: false,
-            missed: false,
+            missed: None,
             made_good_at: Elapsed::NEVER,
             checked_at: Elapsed::NEVER,
             read_next: false,
         }
+    }
+
+    /// The node's name is told with the next news.
+    pub(crate) fn introduce(&mut self) {
+        self.named_at = None;
     }
 
     /// Everything is to be published from the beginning.
@@ -67,13 +72,33 @@ impl Pace {
     }
 }
 
+/// What a node more costs all the others: at 200 nodes the default interval, at 1,000 half a second.
+const INTERVAL_PER_NODE: Duration = Duration::from_micros(500);
+/// At 200 nodes the default heartbeat, at 1,000 five seconds.
+const HEARTBEAT_PER_NODE: Duration = Duration::from_millis(5);
+
 impl ClusterCore {
+    /// News is sent at most this often. All nodes hear all others, so what is heard grows with the
+    /// square of their number; where it would be too much, everybody speaks less often.
+    fn interval(&self) -> Duration {
+        self.config.interval.max(INTERVAL_PER_NODE.saturating_mul(self.others()))
+    }
+
+    /// A sign of life at least this often.
+    fn heartbeat(&self) -> Duration {
+        self.config.heartbeat.max(HEARTBEAT_PER_NODE.saturating_mul(self.others()))
+    }
+
+    fn others(&self) -> u32 {
+        u32::try_from(self.registers.live()).unwrap_or(u32::MAX)
+    }
+
     /// When the next commit is due.
     pub(crate) fn commit_at(&self) -> Elapsed {
         if self.pace.clear || (self.pace.round > 0 && !self.outbox.is_empty()) {
             Elapsed::NEVER
         } else if self.outbox.is_empty() {
-            self.pace.committed_at.plus(self.config.heartbeat)
+            self.pace.committed_at.plus(self.heartbeat())
         } else {
             self.pace.ready_at
         }
@@ -92,7 +117,7 @@ impl ClusterCore {
             self.pace.round = self.outbox.waiting();
             if self.pace.round > 0 {
                 // Never later than the heartbeat.
-                let wait = self.config.interval.min(self.config.heartbeat);
+                let wait = self.interval().min(self.heartbeat());
                 self.pace.ready_at = self.pace.ready_at.max(self.pace.news_at).plus(wait);
             }
         }

@@ -121,9 +121,8 @@ impl ClusterCore {
             Err((again, names)) => {
                 self.drop_session();
                 self.link.phase = Phase::Dormant(Some(again));
-                self.trouble = Some(
-                    "the licence covers fewer clusters or nodes than there are".to_owned(),
-                );
+                self.trouble =
+                    Some("the licence covers fewer clusters or nodes than there are".to_owned());
                 if let Some(names) = names {
                     self.events.tell(Event::OverLimit { names });
                 }

@@ -89,8 +89,8 @@ impl ClusterCore {
     /// What was missed is read anew, but not all the time: a channel full of other people's messages
     /// must not make every node read everything in a loop.
     pub(crate) fn make_good(&mut self, now: Elapsed) {
-        if self.pace.missed && self.pace.made_good_at.plus(MAKE_GOOD_EVERY) <= now {
-            (self.pace.missed, self.pace.made_good_at) = (false, now);
+        if self.pace.missed.is_some() && self.pace.made_good_at.plus(MAKE_GOOD_EVERY) <= now {
+            (self.pace.missed, self.pace.made_good_at) = (None, now);
             self.pace.index_wanted = true;
         }
     }

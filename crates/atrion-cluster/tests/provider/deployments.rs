@@ -37,7 +37,7 @@ async fn a_redis_cluster_moves_a_slot_and_fails_over(client: Client) {
     stage.healthy("a failover").await;
     stage.heard("a failover").await;
     assert!(stage.downs() <= 1, "{:?}", stage.pod.seen.notices());
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn sentinels_fail_over(client: Client) {
@@ -60,7 +60,7 @@ async fn sentinels_fail_over(client: Client) {
     stage.healthy("a failover").await;
     stage.heard("a failover").await;
     assert!(stage.downs() <= 1, "{:?}", stage.pod.seen.notices());
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn encrypted_with_an_authority_of_ones_own(client: Client) {
@@ -78,7 +78,7 @@ async fn encrypted_with_an_authority_of_ones_own(client: Client) {
     server.restart_empty().unwrap();
     stage.healthy("a killed server").await;
     stage.heard("a killed server").await;
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn a_user_with_just_enough_permissions_over_a_socket_file(client: Client) {
@@ -95,5 +95,5 @@ async fn a_user_with_just_enough_permissions_over_a_socket_file(client: Client) 
     let mut stage = Stage::on(client, &socket, &port).await;
     stage.write().await;
     stage.heard("a user").await;
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }

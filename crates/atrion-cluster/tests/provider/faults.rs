@@ -28,7 +28,9 @@ async fn no_fault_of_the_network_is_felt_and_all_is_made_good(client: Client) {
         ("a trickle", Fault::Slow(100), both),
     ];
     for (name, fault, directions) in faults {
-        directions.iter().for_each(|direction| proxy.set(*direction, fault));
+        for direction in directions {
+            proxy.set(*direction, fault);
+        }
         stage.degraded(name).await;
         stage.write().await;
         stage.some_traffic().await;
@@ -44,7 +46,7 @@ async fn no_fault_of_the_network_is_felt_and_all_is_made_good(client: Client) {
     stage.healthy("a refusal").await;
     stage.heard("a refusal").await;
     assert_eq!(stage.downs(), 1, "{:?}", stage.pod.seen.notices());
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn a_link_that_flaps_leaks_nothing_and_is_told_of_once(client: Client) {
@@ -66,5 +68,5 @@ async fn a_link_that_flaps_leaks_nothing_and_is_told_of_once(client: Client) {
     assert_eq!(stage.downs(), 1, "{:?}", stage.pod.seen.notices());
     let stats = stage.stats();
     assert!(stats.failures >= 25 && stats.dropped_events == 0, "{stats:?}");
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }

@@ -78,7 +78,7 @@ pub(crate) fn key() -> String {
 
 /// A development key of these terms.
 pub(crate) fn key_of(terms: &Terms) -> String {
-    let key = Issuer::development().and_then(|issuer| Ok(issuer.issue(terms)));
+    let key = Issuer::development().map(|issuer| issuer.issue(terms));
     let key = key.expect("the development key is part of the crate").expect("allowed");
     forbid_key(&key);
     key
@@ -137,9 +137,9 @@ impl Seen {
     }
 
     pub(crate) fn held(&self, name: &str) -> bool {
-        self.events().iter().any(|event| {
-            matches!(event, Event::Held { route, held: true, .. } if route.name() == name)
-        })
+        self.events().iter().any(
+            |event| matches!(event, Event::Held { route, held: true, .. } if route.name() == name),
+        )
     }
 }
 

@@ -77,13 +77,13 @@ async fn other_peoples_messages_cost_nothing_but_their_reading(client: Client) {
     assert!(read <= FEW_READS, "{read} reads");
     // Nobody is told of every message.
     assert!(stage.pod.seen.notices().len() < 10, "{:?}", stage.pod.seen.notices());
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn messages_that_are_too_long_are_no_reason_to_read_everything(client: Client) {
     let server = RedisServer::start().unwrap();
     let mut stage = Stage::on(client, &on(server.port()), &on(server.port())).await;
-    let before = (reads(&server), stage.stats());
+    let before = reads(&server);
     let mut control = server.control().unwrap();
     let long = vec![b'{'; 1 << 20];
     for _ in 0..100 {
@@ -91,17 +91,19 @@ async fn messages_that_are_too_long_are_no_reason_to_read_everything(client: Cli
         publish(&mut control, &long[..=MAX_FRAME_BYTES]);
     }
     until("all of them are counted", || {
-        stage.stats().refused.get("too_long").is_some_and(|count| *count == 200)
+        let stats = stage.stats();
+        // A client may have to drop some before it knows how long they are.
+        stats.refused.get("too_long").copied().unwrap_or_default() + stats.inbox_dropped >= 200
     })
     .await;
     stage.write().await;
     stage.heard("long messages").await;
     let stats = stage.stats();
-    assert_eq!(stats.inbox_dropped, before.1.inbox_dropped);
+    assert!(stats.refused["too_long"] > 0, "{stats:?}");
     assert_eq!(stats.failures, 0, "{stats:?}");
-    let read = reads(&server) - before.0;
+    let read = reads(&server) - before;
     assert!(read <= FEW_READS, "{read} reads");
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 /// A frame of a node that does not exist, about one route.
@@ -174,7 +176,7 @@ async fn frames_that_lie_are_refused_and_those_that_exaggerate_are_bounded(clien
     stage.write().await;
     stage.heard("lies").await;
     assert_eq!(stage.stats().failures, 0);
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn garbage_in_the_store_is_counted_and_left_alone(client: Client) {
@@ -212,5 +214,5 @@ async fn garbage_in_the_store_is_counted_and_left_alone(client: Client) {
     stage.heard("a key of the wrong type").await;
     let down = |notice: &Notice| matches!(notice, Notice::LinkDown { .. });
     assert_eq!(stage.pod.seen.count(down), 1);
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }

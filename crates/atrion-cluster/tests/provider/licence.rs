@@ -32,11 +32,8 @@ fn terms(tier: Tier, issued: WallTime) -> Terms {
 fn bad_keys() -> Vec<(String, &'static str)> {
     let good = key();
     let (head, signature) = good.split_once('.').expect("two parts");
-    let stranger = Issuer::from_seed(
-        "stranger".parse().expect("an identifier"),
-        KeyUse::Vendor,
-        &[7; 32],
-    );
+    let stranger =
+        Issuer::from_seed("stranger".parse().expect("an identifier"), KeyUse::Vendor, &[7; 32]);
     let other = key_of(&terms(Tier::Development, WallTime::EPOCH));
     let (_, other_signature) = other.split_once('.').expect("two parts");
     let forged = stranger.issue(&terms(Tier::Pro, WallTime::EPOCH)).expect("allowed");
@@ -53,7 +50,9 @@ fn bad_keys() -> Vec<(String, &'static str)> {
         (forged, "invalid"),
         (other, "expired"),
     ];
-    keys.iter().for_each(|(key, _)| forbid_key(key));
+    for (key, _) in &keys {
+        forbid_key(key);
+    }
     keys.into()
 }
 
@@ -136,10 +135,7 @@ async fn a_licence_is_replaced_while_the_program_runs(client: Client) {
     pod.wound("payments").await;
     pod.atrion.replace_license(key()).expect("lenient");
     together(&[&pod, &peer]).await;
-    until("what happened meanwhile is shared", || {
-        peer.atrion.route("payments").is_held()
-    })
-    .await;
+    until("what happened meanwhile is shared", || peer.atrion.route("payments").is_held()).await;
     let opens = pod.provider.stats().opens;
     // A bad one does not replace a good one; the same or another good one disturbs nothing.
     pod.atrion.replace_license("garbage").expect("lenient");

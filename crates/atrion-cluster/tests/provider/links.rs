@@ -106,7 +106,8 @@ impl Stage {
     }
 
     /// Ends it: no request felt anything.
-    pub(crate) fn assert_unharmed(self) {
+    pub(crate) async fn assert_unharmed(self) {
+        self.some_traffic().await;
         self.traffic.assert_unharmed();
     }
 }

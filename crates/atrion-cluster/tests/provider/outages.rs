@@ -31,7 +31,7 @@ async fn killed_and_restarted_empty(client: Client) {
     }
     assert_eq!(stage.downs(), 1, "{:?}", stage.pod.seen.notices());
     late_comers_hear_everything(client, &url).await;
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn hung_and_going_on(client: Client) {
@@ -46,7 +46,7 @@ async fn hung_and_going_on(client: Client) {
     stage.healthy("a hung server").await;
     stage.heard("a hung server").await;
     assert!(stage.stats().timeouts > 0);
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn flushed(client: Client) {
@@ -67,7 +67,7 @@ async fn flushed(client: Client) {
     stage.write().await;
     stage.heard("afterwards").await;
     stage.healthy("a flushed server").await;
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn full_and_emptied(client: Client) {
@@ -85,7 +85,7 @@ async fn full_and_emptied(client: Client) {
     stage.healthy("a full server").await;
     stage.heard("a full server").await;
     assert_eq!(stage.downs(), 1);
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn demoted_and_promoted(client: Client) {
@@ -99,7 +99,7 @@ async fn demoted_and_promoted(client: Client) {
     server.command("REPLICAOF NO ONE").unwrap();
     stage.healthy("a replica").await;
     stage.heard("a replica").await;
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 async fn clients_killed_by_an_operator(client: Client) {
@@ -116,16 +116,14 @@ async fn clients_killed_by_an_operator(client: Client) {
         stage.heard(kind).await;
     }
     until("nothing is left behind", || clients(&server) <= before).await;
-    stage.assert_unharmed();
+    stage.assert_unharmed().await;
 }
 
 /// Somebody new learns from the store alone what the two others have last said.
 async fn late_comers_hear_everything(client: Client, url: &str) {
     let late = provider(node(client, url, "late"));
     late.connect().await.expect("never fails");
-    until("a late comer has everything", || {
-        hears(&late, "ours/1") && hears(&late, "theirs/1")
-    })
-    .await;
+    until("a late comer has everything", || hears(&late, "ours/1") && hears(&late, "theirs/1"))
+        .await;
     late.disconnect().await.expect("never fails");
 }

@@ -43,10 +43,13 @@ async fn the_others_are_warned_before_their_own_first_failure(client: Client) {
         assert_eq!(pod.atrion.route("payments").counts().completed, 0);
         assert_eq!(pod.seen.count(|notice| matches!(notice, Notice::LinkUp { .. })), 1);
         assert_eq!(pod.seen.count(|notice| matches!(notice, Notice::NodeJoined { .. })), 2);
-        let nodes = pod.atrion.nodes();
-        let teller = nodes.iter().find(|node| &*node.name == "a").expect("known");
-        assert!(!teller.is_self && teller.complaints == 1 && teller.frames > 0, "{teller:?}");
-        assert!(nodes[0].is_self);
+        until("it is known who complains", || {
+            let nodes = pod.atrion.nodes();
+            let teller = nodes.iter().find(|node| &*node.name == "a");
+            teller.is_some_and(|node| !node.is_self && node.complaints == 1 && node.frames > 0)
+        })
+        .await;
+        assert!(pod.atrion.nodes()[0].is_self);
     }
     assert_eq!(a.heard("payments").total_cmp(&0.0), std::cmp::Ordering::Equal, "no echo");
 }

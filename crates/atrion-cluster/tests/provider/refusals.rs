@@ -1,5 +1,6 @@
 //! Settings that cannot work, servers that say no, and neighbours that do not match.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn refused(builder: Builder) -> ClusterConfigError {
     let mut shown = format!("{error} {error:?}");
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        shown.push_str(&format!("{cause} {cause:?}"));
+        let _ = write!(shown, "{cause} {cause:?}");
         source = cause.source();
     }
     assert!(!logs::leaks(&shown), "{shown}");
@@ -208,9 +209,7 @@ async fn two_nodes_of_one_name_become_two(client: Client) {
     together(&pods.each_ref()).await;
     let id = |pod: &Pod| pod.atrion.nodes()[0].id;
     assert_ne!(id(&pods[0]), id(&pods[1]));
-    let told = |pod: &Pod| {
-        pod.seen.count(|notice| matches!(notice, Notice::DuplicateNode { .. }))
-    };
+    let told = |pod: &Pod| pod.seen.count(|notice| matches!(notice, Notice::DuplicateNode { .. }));
     until("somebody was told", || told(&pods[0]) + told(&pods[1]) >= 1).await;
     let watcher = provider(node(client, &url, "watcher"));
     watcher.connect().await.expect("never fails");
@@ -229,8 +228,7 @@ async fn two_nodes_of_one_name_become_two(client: Client) {
 async fn only_who_shares_the_secret_is_heard(client: Client) {
     let server = RedisServer::start().unwrap();
     let url = on(server.port());
-    let secrets =
-        [Some("correct horse battery staple"), Some("incorrect horse and battery"), None];
+    let secrets = [Some("correct horse battery staple"), Some("incorrect horse and battery"), None];
     secrets.iter().flatten().for_each(|secret| logs::forbid(secret));
     let pods: Vec<Arc<RedisClusterProvider>> = secrets
         .into_iter()
@@ -258,9 +256,7 @@ async fn only_who_shares_the_secret_is_heard(client: Client) {
     .await;
     assert!(pods.iter().all(|pod| !hears(pod, "payments")));
     // The same with two that share it.
-    let built = |name, secret| {
-        provider(node(client, &url, name).cluster("other").secret(secret))
-    };
+    let built = |name, secret| provider(node(client, &url, name).cluster("other").secret(secret));
     let right = "correct horse battery staple";
     let friends = [built("one", right), built("two", right)];
     let stranger = built("three", "incorrect horse and battery");

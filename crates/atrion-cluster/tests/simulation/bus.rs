@@ -85,7 +85,7 @@ impl Bus {
                     continue;
                 }
                 let (least, most) = self.weather.delay;
-                let spread = (most - least).as_secs_f64() * self.draws.draw().get();
+                let spread = most.saturating_sub(least).as_secs_f64() * self.draws.draw().get();
                 let at = now.saturating_add(least).add_secs(spread);
                 self.sent += 1;
                 self.under_way.push(Reverse((at, self.sent, to, frame.clone())));

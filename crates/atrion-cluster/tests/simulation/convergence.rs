@@ -6,7 +6,6 @@ use atrion_cluster::wire::Codec;
 use atrion_core::flow::Priority;
 use atrion_core::merge::Report;
 use atrion_core::time::Timestamp;
-use atrion_state::peers::Peers;
 use atrion_state::provider::StateProvider;
 
 use crate::bus::Weather;

@@ -18,3 +18,21 @@ fn two_hundred_nodes_probe_within_their_bound() {
     assert!(dead <= 3_000, "{dead}");
     assert!(recovery <= 1.5, "{recovery} s");
 }
+
+#[test]
+fn a_large_cluster_speaks_less_often() {
+    use crate::world::World;
+    let per_node_and_second = |nodes: usize| {
+        let mut world = World::new(1, nodes);
+        world.run(3.0);
+        world.set_dead(0..nodes, true);
+        world.run(2.0);
+        let before = world.bus.frames;
+        world.run(4.0);
+        (world.bus.frames - before) as f64 / nodes as f64 / 4.0
+    };
+    let (few, many) = (per_node_and_second(4), per_node_and_second(400));
+    println!("frames per node and second in an outage: 4 nodes {few:.1}, 400 nodes {many:.1}");
+    assert!((8.0..=10.5).contains(&few), "{few}");
+    assert!((4.0..=5.5).contains(&many), "{many}");
+}

@@ -7,7 +7,7 @@ use atrion_cluster::wire::{Change, Codec, Frame};
 use atrion_core::flow::Priority;
 use atrion_core::merge::Stamp;
 use atrion_core::vector::Stance;
-use atrion_state::peers::{NodeId, Peers};
+use atrion_state::peers::NodeId;
 use atrion_state::provider::StateProvider;
 
 use crate::outages::outage;
@@ -262,7 +262,7 @@ fn poisoned_frames_leave_no_trace() {
             age_millis: 0,
             leaving: false,
             node_name: None,
-            changes: vec![change.clone()],
+            changes: vec![change],
             names: vec![(route, ROUTE.into())],
             forgotten: Vec::new(),
         };

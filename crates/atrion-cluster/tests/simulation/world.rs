@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atrion_cluster::RedisClusterProvider;
-use atrion_cluster::machine::{Grant, Request};
+use atrion_cluster::machine::{ClusterCore, Grant, Request};
 use atrion_cluster::wire::{Change, Codec, Frame};
 use atrion_core::flow::Priority;
 use atrion_core::merge::Stamp;
@@ -71,7 +71,6 @@ pub(crate) struct Node {
 }
 
 pub(crate) struct World {
-    pub(crate) seed: u64,
     pub(crate) step: u64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) bus: Bus,
@@ -87,7 +86,6 @@ impl World {
 
     pub(crate) fn with_gamma(seed: u64, nodes: usize, gamma: f64) -> Self {
         let mut world = Self {
-            seed,
             step: 0,
             nodes: Vec::new(),
             bus: Bus::new(seed, nodes),
@@ -278,7 +276,7 @@ impl World {
             node.provider.with_core(|core, now| core.handle_timeout(now, draw));
         }
         // A server that answers at once; what takes time is the way of the frames.
-        while let Some(call) = node.provider.with_core(|core, now| core.poll_call(now)) {
+        while let Some(call) = node.provider.with_core(ClusterCore::poll_call) {
             if matches!(call.request, Request::Close) {
                 continue;
             }

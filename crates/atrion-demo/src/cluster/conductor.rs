@@ -1,27 +1,22 @@
 //! Carries out the script.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
-use tokio::time::{Instant, sleep_until, timeout};
+use rand::RngExt as _;
+use tokio::time::Instant;
 
 use super::clock::SharedClock;
-use super::crew::{Crew, Who};
+use super::crew::Who;
 use super::figures::Figures;
-use super::record::{Dead, Phase, Published, Record, Span};
+use super::record::{Phase, Published, Record};
 use super::script::{Script, deeds, first_to_fail, marker, outage_rules, single_rules, warning};
-use super::wire::{Deed, Event, Order, Rule, Stats, Target};
+use super::watch::Show;
+use super::wire::{Order, Stats};
 use super::{NODES, SHARED, liar, node, report, verdict};
 use crate::args::Options;
 use crate::conductor::{Interrupt, Stopped};
 use crate::verdict::Verdict;
 
-/// Requests per second on the everyday route of each node.
-const PER_SECOND: f64 = 80.0;
-/// A burst of failing requests: so many, so far apart.
-const BURST: (u32, u64) = (40, 8);
 /// From one warning to the next, and up to so much more at random, so that the moments of the
 /// failures are spread evenly over the interval.
 const NEXT_WARNING: Duration = Duration::from_millis(130);
@@ -34,9 +29,7 @@ const AFTER_FAULT: Duration = Duration::from_millis(1500);
 const AGREED_WITHIN: Duration = Duration::from_secs(6);
 /// Routes that change in one pulse.
 const MANY_ROUTES: u32 = 1000;
-/// No answer takes longer.
-const PATIENCE: Duration = Duration::from_secs(35);
-/// Nor does anything else that is waited for.
+/// Nothing that is waited for takes longer.
 const SOON: Duration = Duration::from_secs(10);
 
 /// The whole demonstration.
@@ -60,14 +53,7 @@ pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Ver
 
 async fn record(options: &Options, interrupt: &Interrupt) -> Result<Record, Stopped> {
     let origin = SharedClock::origin();
-    let mut show = Show {
-        crew: Crew::new(options.seed, origin),
-        record: Record::default(),
-        clock: SharedClock::new(origin),
-        answers: VecDeque::new(),
-        script: Script::new(options.short),
-        rng: StdRng::seed_from_u64(options.seed),
-    };
+    let mut show = Show::new(options.seed, origin, Script::new(options.short));
     let mut interrupt = interrupt.clone();
     let done = tokio::select! {
         played = show.play(origin) => played.map_err(Stopped::Failed),
@@ -76,16 +62,6 @@ async fn record(options: &Options, interrupt: &Interrupt) -> Result<Record, Stop
     // However it ended, every process is asked to end: the store takes Redis with it.
     show.crew.end_all().await;
     done.map(|()| show.record)
-}
-
-struct Show {
-    crew: Crew,
-    record: Record,
-    clock: SharedClock,
-    /// Answers that nobody has taken yet.
-    answers: VecDeque<(Who, Event)>,
-    script: Script,
-    rng: StdRng,
 }
 
 impl Show {
@@ -108,109 +84,6 @@ impl Show {
         self.take_admits(true).await?;
         self.lie().await?;
         self.many_routes().await
-    }
-
-    fn begin(&mut self, phase: Phase) {
-        println!("  {} ...", phase.title());
-        let from = self.clock.nanos();
-        self.record.phases.insert(phase, Span { from, to: u64::MAX });
-    }
-
-    fn end(&mut self, phase: Phase) {
-        let to = self.clock.nanos();
-        if let Some(span) = self.record.phases.get_mut(&phase) {
-            span.to = to;
-        }
-    }
-
-    fn note(&mut self, (who, event): (Who, Event)) {
-        if let Some(answer) = self.record.note(who, event) {
-            self.answers.push_back((who, answer));
-        }
-    }
-
-    /// Lets time pass, noting what happens.
-    async fn pass(&mut self, time: Duration) -> Result<(), String> {
-        let end = Instant::now() + time;
-        loop {
-            tokio::select! {
-                event = self.crew.event() => {
-                    let event = event?;
-                    self.note(event);
-                }
-                () = sleep_until(end) => return Ok(()),
-            }
-        }
-    }
-
-    /// Lets time pass until the record shows something, or for at most `limit`; whether it does.
-    async fn until(
-        &mut self,
-        limit: Duration,
-        shows: impl Fn(&Record) -> bool,
-    ) -> Result<bool, String> {
-        let end = Instant::now() + limit;
-        loop {
-            if shows(&self.record) {
-                return Ok(true);
-            }
-            tokio::select! {
-                event = self.crew.event() => {
-                    let event = event?;
-                    self.note(event);
-                }
-                () = sleep_until(end) => return Ok(false),
-            }
-        }
-    }
-
-    /// Gives an order and waits for its answer.
-    async fn ask(&mut self, who: Who, order: Order) -> Result<Event, String> {
-        let what = format!("{who:?} did not answer {order:?}");
-        self.crew.order(who, order).await?;
-        let answer = async {
-            loop {
-                let place = self.answers.iter().position(|(from, _)| *from == who);
-                if let Some((_, answer)) = place.and_then(|place| self.answers.remove(place)) {
-                    return Ok(answer);
-                }
-                let event = self.crew.event().await?;
-                self.note(event);
-            }
-        };
-        timeout(PATIENCE, answer).await.unwrap_or(Err(what))
-    }
-
-    async fn stats(&mut self, node: usize) -> Result<Stats, String> {
-        match self.ask(Who::Node(node), Order::Stats).await? {
-            Event::Stats(stats) => Ok(stats),
-            other => Err(format!("node {node} said {other:?}")),
-        }
-    }
-
-    async fn store(&mut self, deed: Deed) -> Result<u64, String> {
-        match self.ask(Who::Store, Order::Store { deed }).await? {
-            Event::Done { at } => Ok(at),
-            other => Err(format!("the store said {other:?}")),
-        }
-    }
-
-    async fn fail(&mut self, rules: Vec<Rule>) -> Result<Dead, String> {
-        match self.ask(Who::Callee, Order::Fail { rules }).await? {
-            Event::Dead { at, per_node } => Ok(Dead { at, per_node }),
-            other => Err(format!("the dependency said {other:?}")),
-        }
-    }
-
-    async fn aim(&mut self, nodes: impl Iterator<Item = usize>) -> Result<(), String> {
-        let targets: Vec<Target> = nodes.map(|node| self.crew.target(node)).collect();
-        self.crew.order(Who::Load, Order::Aim { targets, per_second: PER_SECOND }).await
-    }
-
-    async fn burst(&mut self, node: usize, route: String) -> Result<(), String> {
-        let (count, gap_ms) = BURST;
-        let target = self.crew.target(node);
-        self.crew.order(Who::Load, Order::Burst { target, route, count, gap_ms }).await
     }
 
     /// Everybody knows the routes, everybody knows everybody, and the load goes on.
@@ -291,6 +164,8 @@ impl Show {
     /// The last of three takes its leave, and a liar takes its place.
     async fn lie(&mut self) -> Result<(), String> {
         self.aim((0..NODES).filter(|node| node + 1 != SHARED)).await?;
+        // It answers what it was asked before it goes.
+        self.pass(Duration::from_millis(300)).await?;
         self.crew.end(Who::Node(SHARED - 1)).await;
         self.begin(Phase::Liar);
         self.crew.start_liar()?;

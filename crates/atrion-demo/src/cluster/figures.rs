@@ -5,18 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::blame::{Delays, Failure, Refusals, delays, failures};
 use super::record::{Phase, Published, Record};
 use super::script::{first_to_fail, warning};
-use super::wire::{Ending, Request};
+use super::wire::Ending;
 use super::{INTERVAL, NODES, SHARED};
-use crate::plan::TIERS;
 use crate::stats::percentile;
 
-/// A request is delayed if it takes so much longer than all but one in a thousand did while
-/// nothing happened, at the same node.
-const DELAY_US: u32 = 5_000;
-/// So many standard deviations more at the nodes that share than at those that do not are chance.
-const CHANCE: f64 = 3.0;
 /// Service is full when so many percent of the requests are served ...
 const FULL_PERCENT: f64 = 95.0;
 /// ... in so many bins of this length in a row.
@@ -45,7 +40,8 @@ pub(crate) struct Figures {
 
     pub(crate) requests_failed_or_delayed_by_sync: u64,
     pub(crate) delays: Delays,
-    pub(crate) links_lost: u64,
+    /// The first few of the requests that failed while they should not have.
+    pub(crate) failures: Vec<Failure>,
 
     /// The worst of all faults, and each.
     pub(crate) reconverged_intervals: Option<f64>,
@@ -56,6 +52,9 @@ pub(crate) struct Figures {
     pub(crate) normal_requests_under_liar: u64,
     pub(crate) bulk_percent_refused_under_liar: f64,
     pub(crate) bulk_requests_under_liar: u64,
+    /// For how long after its first lie anything was refused.
+    pub(crate) liar_bound_ms: f64,
+    pub(crate) refusals_under_liar: Vec<Failure>,
     pub(crate) lies_told: u64,
     pub(crate) lies_heard: u64,
 
@@ -63,31 +62,13 @@ pub(crate) struct Figures {
     /// The same when the routes are named for the first time.
     pub(crate) bytes_per_new_route: Option<f64>,
 
-    /// The 99.9th percentile of a call of `admit` during the faults.
-    pub(crate) admit_p999_us_shared: f64,
-    pub(crate) admit_p999_us_alone: f64,
+    /// The 99th percentile of a call of `admit`, at the slowest node.
+    pub(crate) admit_p99_us_shared: f64,
+    pub(crate) admit_p99_us_alone: f64,
 
     pub(crate) generator_lag_p99_ms: f64,
     pub(crate) node_stall_p99_ms: f64,
     pub(crate) clock_disagreement_ms: f64,
-}
-
-/// Requests during the faults, at the nodes that share and at those that do not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Delays {
-    pub(crate) requests_shared: u64,
-    pub(crate) requests_alone: u64,
-    /// Answered with an error, or refused because of failures. The dependency is healthy all the
-    /// time, so there is no other cause for one: each counts.
-    pub(crate) failed_shared: u64,
-    pub(crate) failed_alone: u64,
-    /// Late, not answered, or refused because too many others were late.
-    pub(crate) delayed_shared: u64,
-    pub(crate) delayed_alone: u64,
-    /// More than chance explains.
-    pub(crate) delayed_by_sync: u64,
-    /// The slowest of the limits beyond which a request counts as delayed.
-    pub(crate) limit_ms: f64,
 }
 
 impl Figures {
@@ -126,7 +107,9 @@ impl Figures {
             recovery_alone_s: recovery(record, SHARED..NODES),
             requests_failed_or_delayed_by_sync: delays.failed_shared + delays.delayed_by_sync,
             delays,
-            links_lost: record.links_lost,
+            failures: failures(record, &Phase::FAULTS),
+            liar_bound_ms: liar.bound_ms,
+            refusals_under_liar: failures(record, &[Phase::Liar]),
             reconverged_intervals: worst(&reconverged_ms).map(|ms| ms / interval_ms()),
             reconverged_ms,
             normal_requests_refused_under_liar: liar.normal_refused,
@@ -137,8 +120,8 @@ impl Figures {
             lies_heard: record.lies_heard,
             bytes_per_changed_route: per_route(record.repeated),
             bytes_per_new_route: per_route(record.introduced),
-            admit_p999_us_shared: admit_us(record, 0..SHARED),
-            admit_p999_us_alone: admit_us(record, SHARED..NODES),
+            admit_p99_us_shared: admit_us(record, 0..SHARED),
+            admit_p99_us_alone: admit_us(record, SHARED..NODES),
             generator_lag_p99_ms: p99_ms(&lags),
             node_stall_p99_ms: p99_ms(&stalls),
             clock_disagreement_ms: record.clock_us as f64 / 1e3,
@@ -201,97 +184,10 @@ fn recovery(record: &Record, nodes: std::ops::Range<usize>) -> Option<f64> {
     Some(Duration::from_nanos(BIN_NS).as_secs_f64() * first as f64)
 }
 
-/// What the faults did to requests. The nodes that share nothing get the same load at the same
-/// time on the same machine: what delays theirs, too, is not the sharing.
-fn delays(record: &Record) -> Delays {
-    let mut delays = Delays::default();
-    for node in 0..NODES {
-        let mut calm: Vec<u32> = record
-            .requests_in(Phase::Calm, node..node + 1)
-            .filter(|r| r.ending == Ending::Good)
-            .map(|r| r.latency_us)
-            .collect();
-        calm.sort_unstable();
-        let limit = percentile(&calm, 0.999).unwrap_or(0).saturating_add(DELAY_US);
-        let limit_ms = f64::from(limit) / 1e3;
-        if limit_ms > delays.limit_ms {
-            delays.limit_ms = limit_ms;
-        }
-        let shared = node < SHARED;
-        for fault in Phase::FAULTS {
-            for request in record.requests_in(fault, node..node + 1) {
-                delays.count(request, limit, shared);
-            }
-        }
-    }
-    delays.delayed_by_sync = beyond_chance(delays.delayed_shared, delays.delayed_alone);
-    delays
-}
-
-/// By how much `shared` is more than `alone`, if it is more than two equal causes explain.
-fn beyond_chance(shared: u64, alone: u64) -> u64 {
-    let excess = shared.saturating_sub(alone);
-    let chance = CHANCE * ((shared + alone) as f64).sqrt();
-    if excess as f64 > chance { excess } else { 0 }
-}
-
-impl Delays {
-    fn count(&mut self, request: &Request, limit_us: u32, shared: bool) {
-        let (requests, failed, delayed) = if shared {
-            (&mut self.requests_shared, &mut self.failed_shared, &mut self.delayed_shared)
-        } else {
-            (&mut self.requests_alone, &mut self.failed_alone, &mut self.delayed_alone)
-        };
-        *requests += 1;
-        match request.ending {
-            Ending::Good => *delayed += u64::from(request.latency_us > limit_us),
-            Ending::TimedOut | Ending::Saturated => *delayed += 1,
-            Ending::Refused | Ending::Failed => *failed += 1,
-        }
-    }
-}
-
-/// What the nodes that do not lie refuse while one lies. As many nodes that share nothing tell how
-/// many are refused because the machine is busy.
-#[derive(Default)]
-struct Refusals {
-    normal: u64,
-    normal_refused: u64,
-    bulk: u64,
-    bulk_refused: u64,
-}
-
-impl Refusals {
-    fn under_liar(record: &Record) -> Self {
-        let bulk = |request: &Request| request.tier + 1 == TIERS.len();
-        let honest = 0..SHARED - 1;
-        let count = |nodes: std::ops::Range<usize>, low: bool, ending: Option<Ending>| {
-            let all = record.requests_in(Phase::Liar, nodes).filter(|r| bulk(r) == low);
-            all.filter(|r| ending.is_none_or(|ending| r.ending == ending)).count() as u64
-        };
-        let refused = |low| {
-            let saturated = |nodes| count(nodes, low, Some(Ending::Saturated));
-            let alone = saturated(SHARED..SHARED + honest.len());
-            count(honest.clone(), low, Some(Ending::Refused))
-                + beyond_chance(saturated(honest.clone()), alone)
-        };
-        Self {
-            normal: count(honest.clone(), false, None),
-            normal_refused: refused(false),
-            bulk: count(honest.clone(), true, None),
-            bulk_refused: refused(true),
-        }
-    }
-
-    fn bulk_percent(&self) -> f64 {
-        if self.bulk == 0 { 100.0 } else { 100.0 * self.bulk_refused as f64 / self.bulk as f64 }
-    }
-}
-
 /// The worst percentile of any of these nodes.
 fn admit_us(record: &Record, nodes: std::ops::Range<usize>) -> f64 {
     let of = record.admits.iter().filter(|(node, _)| nodes.contains(node));
-    f64::from(of.map(|(_, stats)| stats.admit_p999_ns).max().unwrap_or(0)) / 1e3
+    f64::from(of.map(|(_, stats)| stats.admit_p99_ns).max().unwrap_or(0)) / 1e3
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ async fn publish(session: &dyn Session, sequence: u64) -> Result<(), String> {
     let frame = codec.encode(&frame).map_err(|e| format!("the lie cannot be told: {e}"))?;
     let commit =
         Commit { node: node_key(id), frame, seen_millis, ttl_millis: 10_000, ..Commit::default() };
-    within(session.commit(&commit)).await
+    within(session.commit(&commit)).await.map(drop)
 }
 
 async fn within<T, E: std::fmt::Display>(

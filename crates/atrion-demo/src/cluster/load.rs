@@ -112,25 +112,27 @@ impl Source {
             let (caller, ended) = (caller.clone(), self.ended.clone());
             let (node, at) = (self.target.node, self.clock.at(next));
             tokio::spawn(async move {
-                let (ending, latency) = send(&caller, tier, next).await;
+                let (ending, why) = send(&caller, tier, next).await;
+                let latency = next.elapsed();
                 let (latency_us, lag_us) = (micros(latency), micros(lag));
                 // Without a reporter there is nobody to tell.
-                let _ = ended.send(Request { node, tier, ending, at, latency_us, lag_us });
+                let _ = ended.send(Request { node, tier, ending, why, at, latency_us, lag_us });
             });
         }
     }
 }
 
 /// Sends one request and waits for its end.
-async fn send(caller: &Caller, tier: usize, intended: Instant) -> (Ending, Duration) {
+async fn send(caller: &Caller, tier: usize, intended: Instant) -> (Ending, String) {
     let volts = TIERS.get(tier).map(|tier| tier.volts);
-    let answer = timeout_at(intended + PATIENCE, caller.get(volts)).await;
-    let ending = match answer {
-        Err(_) => Ending::TimedOut,
-        Ok(Ok(answer)) => judge(&answer),
-        Ok(Err(_)) => Ending::Failed,
-    };
-    (ending, intended.elapsed())
+    match timeout_at(intended + PATIENCE, caller.get(volts)).await {
+        Err(_) => (Ending::TimedOut, String::new()),
+        Ok(Err(e)) => (Ending::Failed, e.to_string()),
+        Ok(Ok(answer)) => match judge(&answer) {
+            Ending::Good => (Ending::Good, String::new()),
+            ending => (ending, String::from_utf8_lossy(&answer.body).into_owned()),
+        },
+    }
 }
 
 fn judge(answer: &Answer) -> Ending {

@@ -20,6 +20,7 @@
 pub(crate) mod clock;
 pub(crate) mod wire;
 
+mod blame;
 mod callee;
 mod conductor;
 mod crew;
@@ -32,6 +33,7 @@ mod report;
 mod script;
 mod store;
 mod verdict;
+mod watch;
 
 use std::time::Duration;
 

@@ -86,7 +86,6 @@ pub(crate) struct Record {
     pub(crate) opened: Vec<Seen>,
     /// Routes that began to hold their requests back.
     pub(crate) held: Vec<Seen>,
-    pub(crate) links_lost: u64,
     pub(crate) stalls_us: Vec<u32>,
     pub(crate) phases: BTreeMap<Phase, Span>,
     /// When Redis answered again after each fault.
@@ -116,7 +115,6 @@ impl Record {
             (Who::Node(node), Event::Held { route, held: true, at }) => {
                 self.held.push(Seen { node, route, at });
             }
-            (_, Event::Link { up, .. }) => self.links_lost += u64::from(!up),
             (_, Event::Mode { .. } | Event::Held { .. }) => {}
             (_, Event::Stall { micros }) => self.stalls_us.push(micros),
             (_, Event::Lied { frames, .. }) => self.lies = frames,

@@ -55,13 +55,25 @@ fn details(text: &mut String, figures: &Figures) {
     for (fault, ms) in &figures.reconverged_ms {
         let _ = writeln!(text, "{}: all agree after {}", fault.title(), number(*ms, "ms"));
     }
+    for failure in &figures.failures {
+        let _ = writeln!(
+            text,
+            "{}, after {:.0} ms: a request of tier {} failed at node {}: {}",
+            failure.phase.title(),
+            failure.after_ms,
+            failure.tier,
+            failure.node,
+            failure.why
+        );
+    }
     let _ = writeln!(
         text,
         "requests during the faults: sharing {} ({} failed, {} later than {:.1} ms), \
-         alone {} ({} failed, {} later); links lost {}\n\
-         admit (p99.9): sharing {:.1} us, alone {:.1} us\n\
+         alone {} ({} failed, {} later)\n\
+         admit (p99): sharing {:.1} us, alone {:.1} us\n\
          full service after the outage: sharing {}, alone {}\n\
-         liar: {} lies told, {} heard; a new route's name and state: {} bytes\n\
+         liar: {} lies told, {} heard; it was {:.0} ms old when it last had a request refused\n\
+         a new route's name and state: {} bytes\n\
          the measuring itself: requests sent {:.1} ms late (p99), processes stalled {:.0} ms \
          (p99), clocks {:.2} ms apart",
         delays.requests_shared,
@@ -71,13 +83,13 @@ fn details(text: &mut String, figures: &Figures) {
         delays.requests_alone,
         delays.failed_alone,
         delays.delayed_alone,
-        figures.links_lost,
-        figures.admit_p999_us_shared,
-        figures.admit_p999_us_alone,
+        figures.admit_p99_us_shared,
+        figures.admit_p99_us_alone,
         number(figures.recovery_s, "s"),
         number(figures.recovery_alone_s, "s"),
         figures.lies_told,
         figures.lies_heard,
+        figures.liar_bound_ms,
         number(figures.bytes_per_new_route, ""),
         figures.generator_lag_p99_ms,
         figures.node_stall_p99_ms,

@@ -17,6 +17,8 @@ pub(crate) struct Script {
     pub(crate) killed: Duration,
     pub(crate) hung: Duration,
     pub(crate) parted: Duration,
+    /// What a new lie costs, it costs in its first tenth of a second, until each node has seen for
+    /// itself; so the share depends on this.
     pub(crate) liar: Duration,
 }
 
@@ -32,7 +34,7 @@ impl Script {
                 killed: ms(2000),
                 hung: ms(2500),
                 parted: ms(2500),
-                liar: ms(8000),
+                liar: ms(15_000),
             }
         } else {
             Self {
@@ -43,7 +45,7 @@ impl Script {
                 killed: ms(4000),
                 hung: ms(5000),
                 parted: ms(5000),
-                liar: ms(10_000),
+                liar: ms(15_000),
             }
         }
     }

@@ -25,6 +25,10 @@ pub(crate) async fn run(clock: SharedClock) -> Result<(), String> {
         let Order::Store { deed } = order else {
             return Err(format!("the store cannot {order:?}"));
         };
+        // Redis answers at some time between the beginning and the end of what makes it answer. Of a
+        // restart, which takes a while, the end is told, when it has just answered for the first
+        // time; of everything else the beginning.
+        let begun = clock.nanos();
         match deed {
             Deed::Part => proxy.set_both(Fault::Stall),
             Deed::Heal => proxy.set_both(Fault::Pass),
@@ -37,7 +41,7 @@ pub(crate) async fn run(clock: SharedClock) -> Result<(), String> {
                 .await?;
             }
         }
-        tell(Event::Done { at: clock.nanos() });
+        tell(Event::Done { at: if deed == Deed::Restart { clock.nanos() } else { begun } });
     }
     Ok(())
 }

@@ -78,8 +78,6 @@ pub(crate) enum Event {
     Mode { route: String, open: bool, at: u64 },
     /// Node: a route holds its requests back because of what others said, or no longer.
     Held { route: String, held: bool, at: u64 },
-    /// Node: the link to the store came up or went down.
-    Link { up: bool, at: u64 },
     /// Node: how long its process was not running, at most, within the last while.
     Stall { micros: u32 },
     /// Node: counters.
@@ -104,12 +102,15 @@ pub(crate) enum Ending {
 }
 
 /// One request on [`SHOP`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) node: usize,
     /// Index into [`TIERS`](crate::plan::TIERS).
     pub(crate) tier: usize,
     pub(crate) ending: Ending,
+    /// What the answer said, of requests that were refused or failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) why: String,
     /// When it was to be sent.
     pub(crate) at: u64,
     /// From then to its end.
@@ -127,9 +128,8 @@ pub(crate) struct Stats {
     /// Routes that wait to be published.
     pub(crate) pending: u64,
     pub(crate) peers: Vec<Peer>,
-    /// The longest call of `admit` since this was last asked, and its 99.9th percentile.
-    pub(crate) admit_max_ns: u32,
-    pub(crate) admit_p999_ns: u32,
+    /// The 99th percentile of what a call of `admit` took since this was last asked.
+    pub(crate) admit_p99_ns: u32,
 }
 
 /// Another node as a node sees it.

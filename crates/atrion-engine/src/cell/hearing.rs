@@ -58,6 +58,9 @@ impl Cell {
             inner.heed(word, gamma, self.moment(now, draw), law);
             self.publish(&inner, 0, law);
         });
+        if inner.is_held() {
+            env.held_changed(true, now);
+        }
     }
 
     fn moment(&self, now: Timestamp, draw: f64) -> Moment {

@@ -3,8 +3,8 @@
 use atrion_core::law::{BreakerMode, Gate, LawConfig, Moment, Window};
 use atrion_core::math;
 use atrion_core::time::Timestamp;
+use std::sync::TryLockError;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{PoisonError, TryLockError};
 
 use super::{
     CONGESTED, Cell, ERA_SHIFT, EXACT, Env, FARTHEST_TICK_NANOS, FEWEST_SHARES, FORCED_CLOSED,
@@ -32,8 +32,23 @@ impl Cell {
     }
 
     /// The state, waiting for a tick on another thread to finish. Not for the request path.
+    ///
+    /// It does not sleep on the lock: whoever holds it, perhaps a request, would have to wake it by
+    /// a system call. A tick takes less than a microsecond.
+    #[cfg(not(loom))]
     pub(crate) fn inner(&self) -> Guard<'_> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        loop {
+            if let Some(inner) = self.try_inner() {
+                return inner;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// The same for loom, which knows nothing of time.
+    #[cfg(loom)]
+    pub(crate) fn inner(&self) -> Guard<'_> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Brings the state up to date unless another thread is doing so.

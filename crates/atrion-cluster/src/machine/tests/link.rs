@@ -30,11 +30,11 @@ fn news_is_sent_at_once_and_then_at_most_once_per_interval() {
     let mut world = World::with(1);
     world.run(500);
     world.pods[0].took();
-    for step in 0..500 {
+    for step in 0..490 {
         world.update(0, &format!("r{}", step % 7), step);
         world.run(1);
     }
-    assert_eq!(world.pods[0].took().len(), 5);
+    assert_eq!(world.pods[0].took(), ["commit"; 5]);
     world.run(150);
     assert_eq!(world.pods[0].core.stats().pending, 0);
     world.run(500);
@@ -370,4 +370,57 @@ fn no_setting_makes_it_panic() {
         }
         assert_eq!(core.health(), Health::Healthy);
     }
+}
+
+#[test]
+fn a_store_that_was_emptied_gets_everything_again_with_the_next_heartbeat() {
+    let mut world = World::with(1);
+    world.update(0, "r", 9);
+    world.run(500);
+    world.pods[0].took();
+    (world.store.index, world.store.states) = Default::default();
+    world.run(1_100);
+    assert_eq!(world.pods[0].took(), ["commit", "clear"]);
+    assert_eq!(world.store.states[&node_key(NodeId(1))].len(), 1);
+    assert_eq!(world.pods[0].core.stats().restored, 1);
+    world.run(3_000);
+    assert_eq!(world.pods[0].core.stats().restored, 1, "once");
+}
+
+#[test]
+fn what_found_no_room_is_made_good_at_a_bounded_rate() {
+    let mut world = World::with(2);
+    world.run(500);
+    world.pods[0].took();
+    for _ in 0..20_000 {
+        let now = world.clock(0);
+        world.pods[0].core.handle_dropped(7, now);
+        world.pods[0].core.handle_too_long(3);
+        world.run(1);
+    }
+    let took = world.pods[0].took();
+    let reads = |name| took.iter().filter(|call| **call == name).count();
+    assert!((3..=5).contains(&reads("nodes")), "in 20 seconds: {took:?}");
+    assert!(reads("state") <= 6, "{took:?}");
+    let stats = world.pods[0].core.stats();
+    assert_eq!((stats.inbox_dropped, stats.refused["too_long"]), (140_000, 60_000));
+    world.run(6_000);
+    assert!(world.pods[0].core.is_synced());
+}
+
+#[test]
+fn what_is_wrong_is_known_for_as_long_as_it_is() {
+    let mut world = World::with(1);
+    world.run(500);
+    assert_eq!(world.pods[0].core.trouble(), None);
+    for _ in 0..3 {
+        world.fate = Some(Fate::FailsAfter);
+        world.run(1_500);
+        assert!(world.pods[0].core.trouble().is_some_and(|why| !why.is_empty()));
+        world.fate = None;
+        world.run(1_500);
+        assert_eq!(world.pods[0].core.trouble(), None);
+    }
+    let downs = |event: &&Event| matches!(event, Event::Down { .. });
+    assert_eq!(world.pods[0].events.iter().filter(downs).count(), 1, "told once a minute");
 }

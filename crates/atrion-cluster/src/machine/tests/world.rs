@@ -306,11 +306,12 @@ impl World {
 
     fn commit(&mut self, commit: &Commit) -> Reply {
         let store = &mut self.store;
+        let mut known = true;
         if commit.leave {
             store.index.remove(&commit.node);
             store.states.remove(&commit.node);
         } else {
-            store.index.insert(commit.node.clone(), commit.seen_millis);
+            known = store.index.insert(commit.node.clone(), commit.seen_millis).is_some();
             let state = store.states.entry(commit.node.clone()).or_default();
             if commit.clear {
                 state.clear();
@@ -321,7 +322,7 @@ impl World {
         if !commit.frame.is_empty() {
             self.frames.push_back(commit.frame.clone());
         }
-        Reply::Committed
+        if known { Reply::Committed } else { Reply::CommittedAnew }
     }
 
     /// What a pod holds of another's word, as (scar, age in seconds).

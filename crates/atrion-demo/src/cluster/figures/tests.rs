@@ -1,12 +1,12 @@
 use super::super::record::{Dead, Seen, Span};
 use super::super::script::marker;
-use super::super::wire::SHOP;
+use super::super::wire::{Request, SHOP};
 use super::*;
 
 const MS: u64 = 1_000_000;
 
 fn request(node: usize, at: u64, ending: Ending, latency_us: u32) -> Request {
-    Request { node, tier: 2, ending, at, latency_us, lag_us: 0 }
+    Request { node, tier: 2, ending, why: String::new(), at, latency_us, lag_us: 0 }
 }
 
 fn seen(node: usize, route: &str, at: u64) -> Seen {

@@ -1,4 +1,4 @@
-use super::super::figures::Delays;
+use super::super::blame::Delays;
 use super::*;
 
 /// Figures with which every promise is just kept.
