@@ -125,6 +125,27 @@ pub struct Release {
 ///
 /// Calls come in the order of simulated time. Each admitted request ends in exactly one
 /// [`done`](Self::done).
+///
+/// ```
+/// use atrion_sim::policy::{Arrival, Completion, Policy, Verdict};
+/// use atrion_sim::{run, scenario};
+///
+/// /// Admits only what is worth more than 10 V.
+/// struct Proud;
+///
+/// impl Policy for Proud {
+///     fn arrive(&mut self, arrival: &Arrival) -> Verdict {
+///         if arrival.volts > 10.0 { Verdict::Admit } else { Verdict::Refuse }
+///     }
+///
+///     fn done(&mut self, _completion: &Completion) {}
+/// }
+///
+/// let report = run(&scenario::find("tiers")?, &mut Proud, 1);
+/// let (low, critical) = report.shed_by_worth();
+/// assert_eq!((low, critical), (100.0, 0.0));
+/// # Ok::<(), atrion_sim::ScenarioError>(())
+/// ```
 pub trait Policy {
     /// A request asks.
     fn arrive(&mut self, arrival: &Arrival) -> Verdict;

@@ -2,6 +2,8 @@
 
 mod arrivals;
 mod callers;
+mod demand;
+mod slots;
 mod tally;
 
 use std::cmp::Reverse;
@@ -17,6 +19,8 @@ use crate::rng::Rng;
 use crate::scenario::{Scenario, Strain};
 use arrivals::Arrivals;
 use callers::{Ask, Callers};
+pub(crate) use demand::draw_demand;
+use slots::Slots;
 use tally::Tally;
 
 /// Seconds between two ticks of a policy.
@@ -58,8 +62,7 @@ pub fn run<P: Policy + ?Sized>(scenario: &Scenario, policy: &mut P, seed: u64) -
         strain,
         strain_until,
         waiting: Vec::new(),
-        slots: Vec::new(),
-        free: Vec::new(),
+        slots: Slots::default(),
         callers: Callers::new(scenario, Rng::new(seed, CALLERS)),
         seed,
         admitted: 0,
@@ -72,19 +75,6 @@ pub fn run<P: Policy + ?Sized>(scenario: &Scenario, policy: &mut P, seed: u64) -
     world.play(Arrivals::new(scenario, Rng::new(seed, ARRIVALS)));
     let transitions = world.policy.transitions();
     world.tally.finish(transitions)
-}
-
-/// One request between its arrival at the policy and its end.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    ask: Ask,
-    arrived: f64,
-    started: f64,
-    /// Tells apart the requests that had this slot one after the other.
-    serial: u64,
-    fails: bool,
-    gave_up: bool,
-    is_free: bool,
 }
 
 /// What happens next.
@@ -115,8 +105,7 @@ struct World<'a, P: Policy + ?Sized> {
     strain_until: f64,
     /// Arrivals during a pause, with their times: they wait outside.
     waiting: Vec<(Ask, f64)>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    slots: Slots,
     callers: Callers,
     seed: u64,
     admitted: u64,
@@ -227,14 +216,15 @@ impl<P: Policy + ?Sized> World<'_, P> {
             self.waiting.push((ask, arrived));
             return;
         }
-        let id = self.take_slot(ask, arrived);
+        let serial = self.tally.requests();
+        let id = self.slots.take(ask, arrived, serial);
         let route = self.scenario.route_of(ask.class);
         let volts = self.scenario.classes().get(ask.class).map_or(0.0, |c| c.volts);
         let arrival = Arrival { now: self.timestamp(), slot: id, route, volts };
         self.tally.asked(ask, arrived);
         let verdict = self.policy.arrive(&arrival);
         if verdict != Verdict::Refuse {
-            self.callers.watch(ask.class, arrived, id, self.serial(id));
+            self.callers.watch(ask.class, arrived, id, serial);
         }
         match verdict {
             Verdict::Admit => self.start(id),
@@ -249,8 +239,7 @@ impl<P: Policy + ?Sized> World<'_, P> {
             return;
         }
         while let Some(release) = self.policy.release(self.timestamp()) {
-            let is_known = self.slots.get(release.slot as usize).is_some_and(|s| !s.is_free);
-            if !is_known {
+            if self.slots.get_mut(release.slot).is_none() {
                 continue;
             }
             if release.admitted {
@@ -262,7 +251,7 @@ impl<P: Policy + ?Sized> World<'_, P> {
     }
 
     fn refuse(&mut self, id: u32) {
-        let Some(slot) = self.free_slot(id) else { return };
+        let Some(slot) = self.slots.free(id) else { return };
         self.tally.refused(slot.ask, slot.arrived);
         if !slot.gave_up {
             self.callers.ask_again(slot.ask, self.now);
@@ -273,7 +262,7 @@ impl<P: Policy + ?Sized> World<'_, P> {
         let serial = self.admitted;
         self.admitted += 1;
         let now = self.now;
-        let Some(slot) = self.slots.get_mut(id as usize) else { return };
+        let Some(slot) = self.slots.get_mut(id) else { return };
         slot.started = now;
         let (ask, arrived) = (slot.ask, slot.arrived);
         // The k-th admitted request has the same demand under every policy: less noise between.
@@ -301,7 +290,7 @@ impl<P: Policy + ?Sized> World<'_, P> {
     }
 
     fn end(&mut self, id: u32, done: bool) {
-        let Some(slot) = self.free_slot(id) else { return };
+        let Some(slot) = self.slots.free(id) else { return };
         let fails = slot.fails || !done;
         let outcome = if fails { Outcome::Failure } else { Outcome::Success };
         self.policy.done(&Completion {
@@ -319,76 +308,13 @@ impl<P: Policy + ?Sized> World<'_, P> {
 
     fn give_up(&mut self) {
         let Some((id, serial)) = self.callers.pop_timeout() else { return };
-        let Some(slot) = self.slots.get_mut(id as usize) else { return };
-        if slot.is_free || slot.serial != serial {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        if slot.serial != serial {
             return;
         }
         slot.gave_up = true;
         let ask = slot.ask;
         self.callers.ask_again(ask, self.now);
-    }
-
-    fn take_slot(&mut self, ask: Ask, arrived: f64) -> u32 {
-        let serial = self.tally.requests();
-        let slot = Slot {
-            ask,
-            arrived,
-            started: arrived,
-            serial,
-            fails: false,
-            gave_up: false,
-            is_free: false,
-        };
-        if let Some(id) = self.free.pop() {
-            if let Some(place) = self.slots.get_mut(id as usize) {
-                *place = slot;
-            }
-            id
-        } else {
-            self.slots.push(slot);
-            self.slots.len() as u32 - 1
-        }
-    }
-
-    fn free_slot(&mut self, id: u32) -> Option<Slot> {
-        let place = self.slots.get_mut(id as usize)?;
-        let slot = *place;
-        place.is_free = true;
-        self.free.push(id);
-        Some(slot)
-    }
-
-    fn serial(&self, id: u32) -> u64 {
-        self.slots.get(id as usize).map_or(0, |slot| slot.serial)
-    }
-}
-
-/// Draws one request's demand.
-pub(crate) fn draw_demand(
-    scenario: &Scenario,
-    strain: &Strain,
-    cost: f64,
-    rng: &mut Rng,
-) -> Demand {
-    let service = scenario.service();
-    let waits = service.cpu_share < 1.0;
-    let total = cost * service.mean_secs * strain.sampler.draw(rng);
-    let (mut cpu, mut wait) = (strain.cpu, strain.wait);
-    if let Some((share, factor)) = strain.gray
-        && rng.uniform() < share
-    {
-        if waits {
-            wait *= factor;
-        } else {
-            cpu *= factor;
-        }
-    }
-    let cpu_secs = total * service.cpu_share * cpu;
-    Demand {
-        cpu_before: if waits { cpu_secs / 2.0 } else { cpu_secs },
-        wait: total * (1.0 - service.cpu_share) * wait,
-        cpu_after: if waits { cpu_secs / 2.0 } else { 0.0 },
-        detached: false,
     }
 }
 
