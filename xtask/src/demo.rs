@@ -17,7 +17,12 @@ pub(crate) fn build() -> Line {
 
 /// The demonstration itself, with its arguments.
 pub(crate) fn program(root: &Path, args: &[String]) -> Line {
-    let name = format!("atrion-demo{}", std::env::consts::EXE_SUFFIX);
+    release_program(root, "atrion-demo", args)
+}
+
+/// A program that was built in release mode, with its arguments.
+pub(crate) fn release_program(root: &Path, name: &str, args: &[String]) -> Line {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let path = target_dir(root).join("release").join(name);
     Line::new(&path.display().to_string()).args(args.iter().cloned())
 }

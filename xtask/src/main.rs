@@ -15,6 +15,7 @@ mod manifest;
 mod no_std;
 mod runner;
 mod setup;
+mod sim;
 mod tally;
 mod test;
 
@@ -33,6 +34,9 @@ Usage: cargo xtask COMMAND
   demo [OPTIONS]   show a real service under overload and outage, without and with Atrion; with
                    --cluster three of them that share a Redis, and what happens to it
                    (cargo xtask demo --help lists the options)
+  sim [SCENARIO|FILE.toml].. [OPTIONS]
+                   simulate a service under overload and failure, before Atrion and before what
+                   others use (cargo xtask sim --help lists the options, --list the scenarios)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demos in short,
                    each fuzz target for a minute
@@ -51,6 +55,7 @@ Usage: cargo xtask COMMAND
 enum Command {
     Setup,
     Demo(Vec<OsString>),
+    Sim(Vec<OsString>),
     Test,
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
@@ -78,6 +83,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     match name.as_str() {
         "setup" => at_most(0).map(|()| Command::Setup),
         "demo" => Ok(Command::Demo(rest)),
+        "sim" => Ok(Command::Sim(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
         "license" => Ok(Command::License(rest)),
         "test" => at_most(0).map(|()| Command::Test),
@@ -129,6 +135,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Help | Command::Golden(_) => Ok(true),
         Command::Setup => setup::run(&root).map(|()| true),
         Command::Demo(args) => demo::run(&root, &args),
+        Command::Sim(args) => sim::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
@@ -166,6 +173,12 @@ mod tests {
     fn the_demo_gets_its_options_unread() {
         let expected = Command::Demo(vec!["--short".into(), "--json".into(), "a b".into()]);
         assert_eq!(parsed(&["demo", "--short", "--json", "a b"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_simulator_gets_its_options_unread() {
+        let expected = Command::Sim(vec!["tiers".into(), "--policy".into(), "sre".into()]);
+        assert_eq!(parsed(&["sim", "tiers", "--policy", "sre"]), Ok(expected));
     }
 
     #[test]

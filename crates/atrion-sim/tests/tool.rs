@@ -1,0 +1,114 @@
+//! The program as users run it.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failing test may say so")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn sim(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_atrion-sim")).args(args).output().expect("it starts")
+}
+
+fn text(output: &Output) -> (String, String) {
+    let of = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (of(&output.stdout), of(&output.stderr))
+}
+
+/// A folder of its own for each test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("atrion-sim-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.0)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_run_prints_a_table_and_writes_whole_files() {
+    let folder = Folder::new("run");
+    let (csv, svg) = (folder.file("a b.csv"), folder.file("a.svg"));
+    let args =
+        ["flash", "--policy", "atrion", "static", "--seeds", "1", "--csv", &csv, "--svg", &svg];
+    let output = sim(&args);
+    let (out, err) = text(&output);
+    assert!(output.status.success(), "{err}");
+    assert!(
+        out.contains("flash") && out.contains("\natrion ") && out.contains("\nstatic "),
+        "{out}"
+    );
+    assert_eq!(folder.names(), ["a b.csv", "a.svg"], "nothing else is left");
+    assert!(std::fs::read_to_string(&csv).unwrap().starts_with("scenario,policy,runs,"));
+    assert!(std::fs::read_to_string(&svg).unwrap().contains("</svg>"));
+    assert_eq!(text(&sim(&args)).0, out, "the same seed, the same table");
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    let folder = Folder::new("print");
+    let (out, _) = text(&sim(&["trickle@sharing", "--print"]));
+    let file = folder.file("mine.toml");
+    std::fs::write(&file, out).unwrap();
+    let (out, err) = text(&sim(&[&file, "--policy", "atrion", "--seeds", "1"]));
+    assert!(out.contains("trickle@sharing"), "{out}{err}");
+}
+
+#[test]
+fn mistakes_are_named_before_anything_runs() {
+    let folder = Folder::new("mistakes");
+    let file = |name: &str, text: &str| {
+        let path = folder.file(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let good = "name='x'\nduration_secs=1\n[service]\nmean_secs=0.01\nworkers=4\n";
+    let none = file("none.toml", good);
+    let unknown = file("unknown.toml", &format!("{good}wrokers=3\n"));
+    let zero = file("zero.toml", &good.replace("workers=4", "workers=0"));
+    let rate = file("rate.toml", &format!("{good}[[class]]\nname='a'\nrate_per_sec=inf\n"));
+    let cut = file("cut.toml", "name='x");
+    for (args, named) in [
+        (&["nosuch"][..], "no scenario `nosuch`"),
+        (&["steady@nosuch"], "@nosuch"),
+        (&["missing.toml"], "missing.toml cannot be read"),
+        (&[none.as_str()], "at least one class"),
+        (&[unknown.as_str()], "wrokers"),
+        (&[zero.as_str()], "service.workers is 0, allowed is 1 to 65536"),
+        (&[rate.as_str()], "class[0].rate_per_sec is inf /s"),
+        (&[cut.as_str()], "not a scenario"),
+        (&["steady", "--csv", "/no/such/folder/a.csv"], "there is no folder"),
+        (&["steady", "--policy", "x"], "no policy `x`"),
+    ] {
+        let output = sim(args);
+        let (out, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {out}");
+        assert!(err.contains(named) && out.is_empty(), "{args:?}: {err}{out}");
+    }
+}
+
+#[test]
+fn the_list_names_everything() {
+    let (out, _) = text(&sim(&["--list"]));
+    for name in ["step5x", "retries", "@SERVICE", "contention", "gradient2", "cinnamon"] {
+        assert!(out.contains(name), "{name}: {out}");
+    }
+}
