@@ -156,8 +156,8 @@ fn anybody_gets_a_development_key() {
 fn what_is_no_key_gets_an_answer_and_status_1() {
     for (args, input, expected) in [
         (&["verify"][..], &b""[..], "missing: "),
-        (&["verify", ""], b"", "it is empty"),
-        (&["verify", "-"], b"", "it is empty"),
+        (&["verify", ""], b"", "missing: "),
+        (&["verify", "-"], b"", "no licence key is set"),
         (&["verify", "-"], b"atrion_pro_AA", "the signature is missing"),
         (&["verify", "-"], &[b'a'; 10_000], "at most 4096"),
         (&["inspect"], b"", "no licence key is set"),

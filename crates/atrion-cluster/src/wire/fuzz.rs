@@ -6,7 +6,7 @@ use super::{Codec, WireError};
 pub const FUZZ_CLUSTER: &str = "fuzz";
 
 /// Decodes `bytes` with and without a secret, and checks that what comes out goes in again. Returns
-/// what came of it: `frame`, `authenticated frame`, or why the plain codec refused it.
+/// what came of it: `accepted`, `accepted with a secret`, or why the plain codec refused it.
 ///
 /// # Panics
 /// If a decoded frame cannot be encoded, or comes back as another one.
@@ -14,9 +14,9 @@ pub fn fuzz(bytes: &[u8]) -> &'static str {
     let [plain, authenticated] =
         [None, Some(b"fuzz".as_slice())].map(|secret| Codec::new(FUZZ_CLUSTER, secret));
     if round_trip(&authenticated, bytes).is_ok() {
-        return "authenticated frame";
+        return "accepted with a secret";
     }
-    round_trip(&plain, bytes).map_or_else(|error| error.kind(), |()| "frame")
+    round_trip(&plain, bytes).map_or_else(|error| error.kind(), |()| "accepted")
 }
 
 fn round_trip(codec: &Codec, bytes: &[u8]) -> Result<(), WireError> {
