@@ -136,7 +136,7 @@ impl PulseSource for Shared {
             }
         }
         if changes.wants_all() || hub.take_overflow() {
-            visits.restless.clear();
+            // The restless ones stay on their list: a held route has seen nothing to report.
             return self.report_all(visits, now, changes);
         }
         for route in self.to_visit(visits, now) {
