@@ -86,16 +86,21 @@ async fn messages_that_are_too_long_are_no_reason_to_read_everything(client: Cli
     let before = reads(&server);
     let mut control = server.control().unwrap();
     let long = vec![b'{'; 1 << 20];
-    for _ in 0..100 {
-        publish(&mut control, &long);
-        publish(&mut control, &long[..=MAX_FRAME_BYTES]);
+    // Not all at once: a server cuts off a subscriber that is 32 MB behind, and what it was to get
+    // is then lost before any client could count it.
+    for round in 1..=7 {
+        for _ in 0..16 {
+            publish(&mut control, &long);
+            publish(&mut control, &long[..=MAX_FRAME_BYTES]);
+        }
+        until("all of them are counted", || {
+            let stats = stage.stats();
+            // A client may have to drop some before it knows how long they are.
+            let long = stats.refused.get("too_long").copied().unwrap_or_default();
+            long + stats.inbox_dropped >= 32 * round
+        })
+        .await;
     }
-    until("all of them are counted", || {
-        let stats = stage.stats();
-        // A client may have to drop some before it knows how long they are.
-        stats.refused.get("too_long").copied().unwrap_or_default() + stats.inbox_dropped >= 200
-    })
-    .await;
     stage.write().await;
     stage.heard("long messages").await;
     let stats = stage.stats();
