@@ -206,5 +206,18 @@ pub fn ln_from_log2_fixed(mean: f64) -> f64 {
     mean * (core::f64::consts::LN_2 / STEPS_PER_OCTAVE)
 }
 
+/// The other way round: the [`log2_fixed`] value, not rounded, of the natural logarithm of
+/// nanoseconds.
+///
+/// ```
+/// use atrion_core::math::{ln, log2_fixed, log2_fixed_from_ln};
+///
+/// let ms = log2_fixed_from_ln(ln(1e6));
+/// assert!((ms - f64::from(log2_fixed(1_000_000))).abs() < 2.0);
+/// ```
+pub fn log2_fixed_from_ln(ln: f64) -> f64 {
+    ln * (STEPS_PER_OCTAVE / core::f64::consts::LN_2)
+}
+
 #[cfg(test)]
 mod tests;

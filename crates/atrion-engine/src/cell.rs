@@ -35,6 +35,9 @@ pub(crate) trait Env {
     fn mode_changed(&self, mode: BreakerMode, now: Timestamp);
     /// From now on requests are held back because of what other nodes said, or no longer.
     fn held_changed(&self, held: bool, now: Timestamp);
+    /// Service time of the process's element in seconds, if there is one, it knows it, and nobody
+    /// else is looking at it just now.
+    fn shared_secs(&self) -> Option<f64>;
     /// A shadowed route admitted what it would have refused.
     fn shadowed(&self, volts: f64, refusal: &Refusal);
 }
@@ -74,6 +77,8 @@ const SAMPLING_SHIFT: u32 = 8;
 /// Counts, modulo 256, how often the breaker has closed.
 const ERA_SHIFT: u32 = 16;
 const ERA_MASK: u64 = 0xff << ERA_SHIFT;
+/// The process's element stands in series: what the route admits, it has to admit too.
+const SERIES: u64 = 1 << 24;
 const UNCONTENDED_SHIFT: u32 = 32;
 
 /// What a request was admitted as.
@@ -98,12 +103,13 @@ pub(crate) struct Ticket {
 }
 
 const KIND_SHIFT: u32 = 8;
+const KIND_MASK: u64 = 0b11;
 
 impl Ticket {
     #[inline]
     const fn new(start: Timestamp, in_flight: u32, kind: Kind, place: u8, control: u64) -> Self {
         let tag = (in_flight as u64) << 32
-            | control & ERA_MASK
+            | control & (ERA_MASK | SERIES)
             | (kind as u64) << KIND_SHIFT
             | place as u64;
         Self { start, tag }
@@ -124,7 +130,7 @@ impl Ticket {
 
     #[inline]
     const fn kind(self) -> Kind {
-        match (self.tag >> KIND_SHIFT) as u8 {
+        match (self.tag >> KIND_SHIFT) & KIND_MASK {
             1 => Kind::Marked,
             2 => Kind::Probe,
             3 => Kind::Scout,
@@ -178,6 +184,9 @@ pub(crate) struct Inner {
     completed: u32,
     era: u8,
     scout_sent_at: Option<u32>,
+    /// If the process's element stands in series: its service time in seconds, zero while it is
+    /// not known.
+    series: Option<f32>,
     pub(crate) shadow: bool,
     pub(crate) force: Option<(Force, Timestamp)>,
 }
@@ -265,7 +274,7 @@ const fn lower(word: u64) -> u32 {
 }
 
 impl Cell {
-    pub(crate) fn new(shadow: bool, now: Timestamp, law: &LawConfig) -> Self {
+    pub(crate) fn new(shadow: bool, series: bool, now: Timestamp, law: &LawConfig) -> Self {
         let element = Element::new(now, law);
         let inner = Inner {
             element,
@@ -275,6 +284,7 @@ impl Cell {
             completed: 0,
             era: 0,
             scout_sent_at: None,
+            series: series.then_some(0.0),
             shadow,
             force: None,
         };
@@ -341,6 +351,12 @@ impl Inner {
         self.stress_ohms + others
     }
 
+    /// What is published.
+    fn gate(&self, law: &LawConfig) -> Gate {
+        let shared_secs = f64::from(self.series.unwrap_or(0.0));
+        self.element.gate_in_series(self.added_ohms(), shared_secs, law)
+    }
+
     /// The own scar's part of the scar that acts, and the part of the others.
     fn scar_parts(&self) -> (f64, f64) {
         let own = self.element.breaker().scar();
@@ -397,4 +413,5 @@ pub(crate) use hearing::{HEALED_OHMS, Heard};
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod reading;
+mod series;
 mod ticking;

@@ -132,7 +132,13 @@ const COUNT_SHIFT: u32 = 40;
 impl LogSum {
     #[inline]
     pub(crate) fn add(&self, nanos: u64) {
-        self.0.fetch_add((1 << COUNT_SHIFT) | u64::from(log2_fixed(nanos)), Relaxed);
+        self.add_code(log2_fixed(nanos));
+    }
+
+    /// Adds a latency by its [`log2_fixed`] code.
+    #[inline]
+    pub(crate) fn add_code(&self, code: u32) {
+        self.0.fetch_add((1 << COUNT_SHIFT) | u64::from(code), Relaxed);
     }
 
     /// Empties the window.

@@ -8,6 +8,7 @@ use atrion_core::time::Timestamp;
 use atrion_state::clock::{Clock, MonotonicClock};
 use crossbeam_queue::ArrayQueue;
 
+use crate::cell::Cell;
 use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::neighbours::Neighbours;
@@ -19,6 +20,16 @@ use crate::route::RouteState;
 pub(crate) enum Time {
     Monotonic(MonotonicClock),
     Custom(Box<dyn Clock>),
+}
+
+impl Time {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Monotonic(clock) => clock.now(),
+            Self::Custom(clock) => clock.now(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Time {
@@ -42,6 +53,8 @@ pub(crate) struct Hub {
     changed: OnceLock<ArrayQueue<Weak<RouteState>>>,
     /// More changed than could be noted: the next pulse looks at every route.
     overflow: AtomicBool,
+    /// The element in series with every route's, if there is one.
+    pub(crate) process: Option<Cell>,
     /// The other nodes, if the provider can tell them apart.
     pub(crate) neighbours: OnceLock<Neighbours>,
 }
@@ -59,9 +72,18 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(time: Time, config: Config, seed: u64, relay: Option<Relay>) -> Self {
+    pub(crate) fn new(
+        time: Time,
+        config: Config,
+        process_circuit: bool,
+        seed: u64,
+        relay: Option<Relay>,
+    ) -> Self {
+        let now = time.now();
+        let process = process_circuit.then(|| Cell::new(false, false, now, config.law()));
         let hub = Self {
             time,
+            process,
             config: ArcSwap::from(Arc::new(config)),
             draws: AtomicU64::new(seed),
             relay,
@@ -81,10 +103,7 @@ impl Hub {
 
     #[inline]
     pub(crate) fn now(&self) -> Timestamp {
-        match &self.time {
-            Time::Monotonic(clock) => clock.now(),
-            Time::Custom(clock) => clock.now(),
-        }
+        self.time.now()
     }
 
     /// Uniform in `[0, 1)`: SplitMix64 over a shared counter, so a seed fixes the sequence. The

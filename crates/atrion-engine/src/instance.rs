@@ -20,6 +20,7 @@ use crate::error::{BuildError, RouteNameError};
 use crate::hub::{Hub, Time};
 use crate::neighbours::Neighbours;
 use crate::observer::{Event, Observer, ObserverHealth, Relay};
+use crate::process::ProcessCircuit;
 use crate::pulse::Pulse;
 use crate::registry::{Insertion, Registry};
 use crate::route::{Route, RouteState};
@@ -185,6 +186,12 @@ impl Atrion {
         routes
     }
 
+    /// What the process's own element has learned; `None` unless it was
+    /// [asked for](Builder::process_circuit). May wait for the length of a tick.
+    pub fn process_circuit(&self) -> Option<ProcessCircuit> {
+        self.0.instance.hub.process_circuit()
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> Arc<Config> {
         self.0.instance.hub.config.load_full()
@@ -197,6 +204,7 @@ impl Atrion {
         let republish = |route: &Route| route.change(|_, _, _| ());
         self.0.instance.registry.for_each(republish);
         republish(&self.0.instance.overflow);
+        self.0.instance.hub.republish_process();
         self.0.instance.hub.tell(Event::Reloaded);
     }
 
@@ -206,6 +214,7 @@ impl Atrion {
         self.0.instance.hub.refill();
         self.0.instance.registry.for_each(Route::tick);
         self.0.instance.overflow.tick();
+        self.0.instance.hub.tick_process();
     }
 
     /// Delivers what changed to the provider now, without waiting for the next pulse.
@@ -277,7 +286,7 @@ impl std::fmt::Debug for Atrion {
 fn new_state(hub: &Arc<Hub>, name: &str, config: &Config) -> RouteState {
     let now = hub.now();
     RouteState {
-        cell: Cell::new(config.shadow(), now, config.law()),
+        cell: Cell::new(config.shadow(), hub.process.is_some(), now, config.law()),
         name: Arc::from(name),
         hub: Arc::clone(hub),
         created: now,
@@ -298,6 +307,7 @@ pub struct Builder {
     license: License,
     pulse: Option<PulseConfig>,
     seed: Option<u64>,
+    process_circuit: bool,
 }
 
 impl Builder {
@@ -353,6 +363,22 @@ impl Builder {
         self
     }
 
+    /// Puts one element of the whole process in series with every route's: a request then flows
+    /// if its voltage overcomes both resistances together.
+    ///
+    /// For routes that share a bottleneck, a processor or a pool. By themselves they keep what each
+    /// has learned to be its own, whatever the priorities; with this, the higher priority goes
+    /// first across routes, and a surge of low priority on one route costs the others nothing.
+    /// The price: a surge of *high* priority on one starves the low ones on all. Leave it off if
+    /// the routes lead to different places, such as the dependencies of a client.
+    ///
+    /// Off by default; costs the request path a few more atomic operations, on counters that all
+    /// routes share.
+    pub const fn process_circuit(mut self, on: bool) -> Self {
+        self.process_circuit = on;
+        self
+    }
+
     /// Fixes the sequence of random draws (jitter of probes and retry hints).
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -378,7 +404,7 @@ impl Builder {
             None => Time::Monotonic(MonotonicClock::new()),
         };
         let seed = self.seed.unwrap_or_else(random_seed);
-        let hub = Arc::new(Hub::new(time, self.config, seed, relay));
+        let hub = Arc::new(Hub::new(time, self.config, self.process_circuit, seed, relay));
         let overflow = new_state(&hub, OVERFLOW_ROUTE, &hub.config.load());
         let instance = Arc::new(Instance {
             overflow: Route(Arc::new(overflow)),

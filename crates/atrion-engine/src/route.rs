@@ -86,6 +86,10 @@ impl Env for Route {
         }
     }
 
+    fn shared_secs(&self) -> Option<f64> {
+        self.0.hub.process.as_ref()?.service_secs()
+    }
+
     fn shadowed(&self, volts: f64, refusal: &Refusal) {
         if self.0.hub.is_observed() {
             let voltage = Volts::try_new(volts).unwrap_or(Volts::ZERO);
@@ -140,6 +144,9 @@ impl Route {
     pub fn admit(&self, v: impl Into<Volts>) -> Result<Permit<'_>, Shed> {
         let v = v.into();
         match self.0.cell.admit(v.get(), self) {
+            Ok(ticket) if ticket.is_in_series() => {
+                self.join(v, ticket).map(|ticket| Permit::new(self, ticket))
+            }
             Ok(ticket) => Ok(Permit::new(self, ticket)),
             Err(refusal) => Err(self.shed(v, &refusal)),
         }
@@ -153,6 +160,9 @@ impl Route {
     pub fn admit_owned(&self, v: impl Into<Volts>) -> Result<OwnedPermit, Shed> {
         let v = v.into();
         match self.0.cell.admit(v.get(), self) {
+            Ok(ticket) if ticket.is_in_series() => {
+                self.join(v, ticket).map(|ticket| OwnedPermit::new(self.clone(), ticket))
+            }
             Ok(ticket) => Ok(OwnedPermit::new(self.clone(), ticket)),
             Err(refusal) => Err(self.shed(v, &refusal)),
         }
@@ -160,7 +170,7 @@ impl Route {
 
     /// R: what the next arrival would have to overcome.
     pub fn resistance(&self) -> Ohms {
-        ohms(self.0.cell.resistance())
+        ohms(self.0.cell.resistance() + self.process_ohms())
     }
 
     /// Whether [`admit`](Self::admit) would grant leave now. Reads the published state and
@@ -168,11 +178,12 @@ impl Route {
     /// the decision that counts is `admit`'s.
     #[inline]
     pub fn would_flow(&self, v: impl Into<Volts>) -> bool {
-        self.0.cell.would_flow(v.into().get())
+        let volts = v.into().get();
+        self.0.cell.would_flow(volts) && (!self.0.cell.has_series() || self.would_join(volts))
     }
 
     #[cold]
-    fn shed(&self, voltage: Volts, refusal: &Refusal) -> Shed {
+    pub(crate) fn shed(&self, voltage: Volts, refusal: &Refusal) -> Shed {
         let shed = self.dress(voltage, refusal);
         if self.0.hub.is_observed() {
             self.0.hub.tell(Event::Shed { route: self.clone(), shed, shadow: false });
@@ -193,6 +204,9 @@ impl Route {
 
     #[inline]
     pub(crate) fn end(&self, ticket: Ticket, outcome: Outcome) {
+        if ticket.is_in_series() {
+            self.part(ticket, outcome);
+        }
         match outcome {
             Outcome::Success => self.0.cell.succeed(ticket, self),
             Outcome::Failure => self.0.cell.fail(ticket, self),
@@ -205,7 +219,8 @@ impl Route {
     pub fn explain(&self, v: impl Into<Volts>) -> Explanation {
         let voltage = v.into();
         self.tick();
-        let (parts, refusal) = self.0.cell.peek(voltage.get(), self);
+        let (mut parts, mut refusal) = self.0.cell.peek(voltage.get(), self);
+        self.add_process(voltage, &mut parts, &mut refusal);
         let config = self.0.hub.config.load();
         let now = self.0.hub.now();
         let inner = self.0.cell.inner();

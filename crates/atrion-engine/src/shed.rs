@@ -51,6 +51,9 @@ pub struct Parts {
     pub base: f64,
     /// The queue a request would have to wait in: `v_g·y` of the control law.
     pub saturation: f64,
+    /// The same of the process's element, which stands in series if
+    /// [`Builder::process_circuit`](crate::Builder::process_circuit) says so; zero otherwise.
+    pub process: f64,
     /// Memory of failures, this node's share.
     pub scar: f64,
     /// Memory of failures, the part that other nodes' words add. Zero as long as nothing that shares
@@ -63,7 +66,7 @@ pub struct Parts {
 impl Parts {
     /// The sum of all parts, in ohms.
     pub fn total(&self) -> f64 {
-        self.base + self.saturation + self.scar + self.cluster_scar + self.reported
+        self.base + self.saturation + self.process + self.scar + self.cluster_scar + self.reported
     }
 }
 
@@ -120,11 +123,12 @@ impl fmt::Display for Explain {
         let Shed { reason, voltage, parts, retry_after } = self.0;
         write!(
             f,
-            "{reason}: {:.3} V against {:.3} ohm (base {:.3}, saturation {:.3}, scar {:.3}, cluster scar {:.3}, reported {:.3}); retry in {} ms",
+            "{reason}: {:.3} V against {:.3} ohm (base {:.3}, saturation {:.3}, process {:.3}, scar {:.3}, cluster scar {:.3}, reported {:.3}); retry in {} ms",
             voltage.get(),
             parts.total(),
             parts.base,
             parts.saturation,
+            parts.process,
             parts.scar,
             parts.cluster_scar,
             parts.reported,

@@ -40,13 +40,23 @@ fn allocations(f: impl FnOnce()) -> u64 {
 
 #[test]
 fn the_request_path_allocates_nothing() {
+    whatever_happens(false);
+}
+
+#[test]
+fn neither_does_it_with_the_process_in_series() {
+    whatever_happens(true);
+}
+
+fn whatever_happens(process_circuit: bool) {
     assert!(
         allocations(|| drop(std::hint::black_box(Box::new([0u8; 64])))) > 0,
         "the counter works"
     );
 
     let clock = ManualClock::new();
-    let atrion = Atrion::builder().clock(clock.clone()).seed(7).build().expect("valid");
+    let builder = Atrion::builder().clock(clock.clone()).seed(7).process_circuit(process_circuit);
+    let atrion = builder.build().expect("valid");
     let route = atrion.route("checkout");
     let mut held = Vec::with_capacity(4096);
     let (mut served, mut saturated, mut open) = (0, 0, 0);

@@ -91,6 +91,23 @@ fn routes_that_share_a_service_share_its_capacity() {
     assert!(report.goodput() > 85.0, "{} % with the engine, seed 1", report.goodput());
 }
 
+/// Ten times the bulk of one route: with the process's element in series, the others go first.
+#[test]
+fn with_the_process_circuit_a_surge_of_low_priority_costs_the_other_routes_little() {
+    for seed in [1, 2] {
+        let report = one(&preset("routes"), "process", seed);
+        let shed = |name: &str| {
+            let class = report.classes.iter().find(|class| class.name == name);
+            class.expect("a class of the scenario").shed_percent()
+        };
+        assert!(shed("health") < 1.0, "top tier {} %, seed {seed}", shed("health"));
+        assert!(shed("search") < 7.0, "normal {} %, seed {seed}", shed("search"));
+        assert!(shed("report") < 1.0, "high {} %, seed {seed}", shed("report"));
+        assert!(shed("export") > 60.0, "the surge {} %, seed {seed}", shed("export"));
+        assert!(report.goodput() > 96.0, "{} %, seed {seed}", report.goodput());
+    }
+}
+
 #[test]
 fn a_retry_budget_bounds_the_storm() {
     let requests = |name| one(&preset(name), "static", 4).requests as f64;

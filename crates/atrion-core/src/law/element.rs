@@ -133,6 +133,16 @@ impl Element {
         }
     }
 
+    /// l0, the mean natural logarithm of the bare service time, ln s; `None` before anything is
+    /// known.
+    pub fn service_ln(&self) -> Option<f64> {
+        match &self.learning {
+            Learning::Running(s) => Some(s.service_ln()),
+            Learning::Startup(s) => s.yardstick_ln(),
+            Learning::Exhale(e) => Some(e.service_ln()),
+        }
+    }
+
     /// X, the highest throughput the service has shown, 1/s; `None` before it is known.
     pub const fn capacity_rate(&self) -> Option<f64> {
         match &self.learning {
@@ -170,11 +180,17 @@ impl Element {
 
     /// The published form of the state. `stress_ohms` is what reported telemetry adds.
     pub fn gate(&self, stress_ohms: f64, config: &LawConfig) -> Gate {
+        self.gate_in_series(stress_ohms, 0.0, config)
+    }
+
+    /// The same for a route that shares its bottleneck with others, where a request takes
+    /// `shared_secs` without a queue, on average.
+    pub fn gate_in_series(&self, stress_ohms: f64, shared_secs: f64, config: &LawConfig) -> Gate {
         let (free_zone, queue, passing, wall, exact, uncontended) = match &self.learning {
             Learning::Startup(s) => (f64::from(s.limit()), 1.0, 0.0, true, true, 0),
             Learning::Exhale(e) => (f64::from(e.limit()), 1.0, 0.0, true, true, 0),
             Learning::Running(s) => {
-                let (zone, queue) = (s.free_zone(), s.queue(config));
+                let (zone, queue) = (s.free_zone(), s.queue(shared_secs, config));
                 (zone, queue, s.passing(), false, false, s.uncontended_limit())
             }
         };

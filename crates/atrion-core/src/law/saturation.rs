@@ -21,6 +21,9 @@ const GROWTH_SERVICE_TIMES: f64 = 10.0;
 /// A trial may grow the free zone up to this factor, by this factor at a time.
 const GROWTH_MAX: f64 = 4.0;
 const GROWTH_STEP: f64 = 1.5;
+/// Mean service times of a shared bottleneck that a route's own element lets its requests wait, in
+/// baselines; the shared element, which knows the whole queue, is the stricter one.
+const SHARED_BASELINES: f64 = 2.0;
 /// Service times never count as shorter than this, or rates would overflow.
 const SHORTEST_SERVICE_SECS: f64 = 1e-9;
 
@@ -81,11 +84,14 @@ impl Saturation {
         self.parallelism * self.growth
     }
 
-    /// Q: the queue over which the ground potential drops, in requests.
-    pub(super) fn queue(&self, config: &LawConfig) -> f64 {
+    /// Q: the queue over which the ground potential drops, in requests. Whoever shares a
+    /// bottleneck waits for the others' requests too, `shared_secs` each on average: if that is
+    /// longer, waiting is measured in it.
+    pub(super) fn queue(&self, shared_secs: f64, config: &LawConfig) -> f64 {
         let little = self.capacity_rate * self.service_secs;
-        let standing =
-            config.queue_min() + config.queue_baselines() * math::min(self.parallelism, little);
+        let longer = math::max(SHARED_BASELINES * shared_secs / self.service_secs, 1.0);
+        let baselines = config.queue_baselines() * longer;
+        let standing = config.queue_min() + baselines * math::min(self.parallelism, little);
         math::max(
             standing + self.transience() * math::max(config.queue_burst() - standing, 0.0),
             1e-3,
@@ -112,6 +118,10 @@ impl Saturation {
 
     pub(super) const fn is_congested(&self) -> bool {
         self.congested
+    }
+
+    pub(super) const fn service_ln(&self) -> f64 {
+        self.service_ln
     }
 
     pub(super) const fn capacity_rate(&self) -> f64 {

@@ -109,6 +109,10 @@ impl Startup {
         self.yardstick.mean()
     }
 
+    pub(super) fn yardstick_ln(&self) -> Option<f64> {
+        self.yardstick.mean_ln()
+    }
+
     /// Marked requests wanted in all. Some may never return (streams, leaks): after every thirty
     /// other successes ten more are marked, until the yardstick is known.
     pub(super) fn marks_wanted(&self, marked_done: u32) -> u32 {
@@ -235,7 +239,9 @@ impl Exhale {
         let limit = math::max(math::floor(parallelism / 2.0), 1.0);
         // Four times the patience of the study: on wide services the first exhale often ran out
         // of time there, and a route that gives up starts with a service time taken under load.
-        let patience = 16.0 * math::exp(recent_ln) + 320.0 * before.service_secs / limit;
+        // In multiples of the service time, whatever the unit of the logarithms.
+        let slower = math::exp(recent_ln - before.service_ln);
+        let patience = before.service_secs * (16.0 * slower + 320.0 / limit);
         Self {
             limit: limit as u32,
             since: now,
@@ -254,6 +260,11 @@ impl Exhale {
     /// The service time as believed before.
     pub(super) const fn service_secs(&self) -> f64 {
         self.before.service_secs
+    }
+
+    /// Its mean logarithm, as believed before.
+    pub(super) const fn service_ln(&self) -> f64 {
+        self.before.service_ln
     }
 
     /// Another exhale, if this one found the service much faster than was believed: its limit

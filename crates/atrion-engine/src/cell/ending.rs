@@ -27,7 +27,7 @@ impl Cell {
         if ticket.kind() != Kind::Plain || control & (EXACT | OPEN) != 0 {
             return self.succeed_slow(ticket, nanos, now, env);
         }
-        self.add_latency(ticket.in_flight() <= upper(control), nanos);
+        self.add_latency(ticket.is_uncontended(upper(control)), nanos);
         if self.is_due(now) {
             self.tick(now, env);
         }

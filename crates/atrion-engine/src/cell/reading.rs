@@ -56,6 +56,7 @@ impl Cell {
         Parts {
             base: math::max(met.gate.floor_ohms - scar - cluster_scar - reported, 0.0),
             saturation: met.gate.saturation_ohms(met.number, met.ground),
+            process: 0.0,
             scar,
             cluster_scar,
             reported,

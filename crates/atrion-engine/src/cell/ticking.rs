@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{
     CONGESTED, Cell, ERA_SHIFT, EXACT, Env, FARTHEST_TICK_NANOS, FEWEST_SHARES, FORCED_CLOSED,
     FORCED_OPEN, Force, Guard, HELD, HOT_COMPLETIONS, HOT_PER_SEC, Inner, OPEN, PLENTY_PER_TICK,
-    SAMPLING_SHIFT, SCAR_DEAD_BAND, SHADOW, SPARSEST_SAMPLING, UNCONTENDED_SHIFT, WALL, pack,
-    store_f32,
+    SAMPLING_SHIFT, SCAR_DEAD_BAND, SERIES, SHADOW, SPARSEST_SAMPLING, UNCONTENDED_SHIFT, WALL,
+    pack, store_f32,
 };
 
 impl Cell {
@@ -98,6 +98,9 @@ impl Cell {
         if let Some(reported) = &inner.reported {
             inner.stress_ohms = env.stress(reported, now);
         }
+        if let (Some(shared), Some(secs)) = (&mut inner.series, env.shared_secs()) {
+            *shared = secs as f32;
+        }
         let report = env.with_law(|law| {
             let report = inner.element.tick(&window, refused, now, draw, law);
             if let Some(hearsay) = &mut inner.hearsay {
@@ -159,6 +162,7 @@ impl Cell {
             (inner.is_forced(Force::Closed), FORCED_CLOSED),
             (element.is_congested(), CONGESTED),
             (inner.is_held(), HELD),
+            (inner.series.is_some(), SERIES),
         ];
         for (set, flag) in flags {
             if set {
@@ -182,7 +186,7 @@ impl Cell {
     /// Nothing while the route is not calm: then every arrival needs the exact sum.
     pub(super) fn open_lanes(&self, inner: &Inner, law: &LawConfig) {
         let Some(lanes) = self.traffic.lanes() else { return };
-        let gate = inner.element.gate(inner.added_ohms(), law);
+        let gate = inner.gate(law);
         let special =
             gate.wall || gate.open || inner.force.is_some() || self.lost.load(Relaxed) > 0;
         if special || inner.is_held() || inner.element.is_congested() {
@@ -196,7 +200,7 @@ impl Cell {
     }
 
     pub(super) fn publish_gate(&self, inner: &Inner, law: &LawConfig) -> Gate {
-        let gate = inner.element.gate(inner.added_ohms(), law);
+        let gate = inner.gate(law);
         let fast_lane = !(gate.wall || gate.open || inner.force.is_some() || inner.is_held());
         let calm_limit = if fast_lane { gate.calm_limit() } else { 0 };
         self.slow

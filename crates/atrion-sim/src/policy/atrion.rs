@@ -1,13 +1,14 @@
 //! The shipped engine: [`atrion_engine::Atrion`] under a clock moved by hand. Not a model of it.
 
 use atrion_core::units::Volts;
-use atrion_engine::{Atrion, BuildError, Config, OwnedPermit, Route};
+use atrion_engine::{Atrion, BuildError, Builder, Config, OwnedPermit, ProcessCircuit, Route};
 use atrion_state::clock::ManualClock;
 
 use super::{Arrival, Completion, Context, Outcome, Policy, Verdict};
 
 /// One [`Atrion`] instance with a route for each of the scenario's.
 pub struct Engine {
+    atrion: Atrion,
     clock: ManualClock,
     routes: Vec<Route>,
     was_open: Vec<bool>,
@@ -29,12 +30,28 @@ impl Engine {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_config(context: &Context, config: Config) -> Result<Self, BuildError> {
+        Self::with_builder(context, Atrion::builder().config(config))
+    }
+
+    /// The engine with one element of the whole process in series with those of the routes.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_process_circuit(context: &Context) -> Result<Self, BuildError> {
+        Self::with_builder(context, Atrion::builder().process_circuit(true))
+    }
+
+    fn with_builder(context: &Context, builder: Builder) -> Result<Self, BuildError> {
         let clock = ManualClock::new();
-        let atrion =
-            Atrion::builder().clock(clock.clone()).seed(context.seed).config(config).build()?;
+        let atrion = builder.clock(clock.clone()).seed(context.seed).build()?;
         let routes: Vec<Route> = context.routes.iter().map(|name| atrion.route(name)).collect();
         let was_open = vec![false; routes.len()];
-        Ok(Self { clock, routes, was_open, permits: Vec::new(), transitions: 0 })
+        Ok(Self { atrion, clock, routes, was_open, permits: Vec::new(), transitions: 0 })
+    }
+
+    /// What the element of the whole process has learned, if there is one.
+    pub fn process(&self) -> Option<ProcessCircuit> {
+        self.atrion.process_circuit()
     }
 
     /// The route of this index, to look into.

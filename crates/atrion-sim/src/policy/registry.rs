@@ -22,6 +22,7 @@ pub struct Entry {
 const ORACLE: &str = "oracle";
 const ENTRIES: &[Entry] = &[
     Entry { name: "atrion", about: "the shipped engine, without a single setting" },
+    Entry { name: "process", about: "the same with `process_circuit`: priority across routes" },
     Entry { name: ORACLE, about: "the best static limit in hindsight: the upper reference" },
     Entry { name: "unlimited", about: "no control" },
     Entry { name: "static", about: "1.5 times the true parallelism; static:N for another limit" },
@@ -100,6 +101,7 @@ impl Choice {
         let seed = |route: usize| c.seed.wrapping_mul(97).wrapping_add(route as u64);
         Ok(match self.name.as_str() {
             "atrion" => Box::new(Engine::new(c)?),
+            "process" => Box::new(Engine::with_process_circuit(c)?),
             "unlimited" => Box::new(Unlimited),
             "aimd" => {
                 let settings = AimdSettings::published(c.deadline_secs);
