@@ -23,6 +23,15 @@ pub fn ln(x: f64) -> f64 {
     libm::log(x)
 }
 
+/// `ln(1 + x)`, exact for small `x` too; NaN below -1.
+///
+/// ```
+/// assert_eq!(atrion_core::math::ln_1p(0.0), 0.0);
+/// ```
+pub fn ln_1p(x: f64) -> f64 {
+    libm::log1p(x)
+}
+
 /// Hyperbolic tangent, in `[-1, 1]`.
 ///
 /// ```

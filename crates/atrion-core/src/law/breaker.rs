@@ -115,9 +115,13 @@ impl Breaker {
         let ok =
             f64::from(endings.completed) - f64::from(endings.failed) + f64::from(endings.probes_ok);
         let ok = math::max(ok, 0.0);
-        let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
-        self.seen_ok = self.seen_ok * fade + ok;
-        self.seen_failed = self.seen_failed * fade + failed;
+        if self.seen_ok > 0.0 || self.seen_failed > 0.0 {
+            let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
+            self.seen_ok *= fade;
+            self.seen_failed *= fade;
+        }
+        self.seen_ok += ok;
+        self.seen_failed += failed;
         // Most ticks see no contradiction, and an exponential is the dearest thing in a tick.
         let halved = |seen: f64, by: f64| {
             if seen > 0.0 && by > 0.0 {

@@ -132,7 +132,7 @@ impl Saturation {
         }
         self.mean_in_flight += weight * (f64::from(w.in_flight) - self.mean_in_flight);
 
-        self.congested = self.recent_ln > self.service_ln + math::ln(1.0 + config.congestion());
+        self.congested = self.is_slower_by(config.congestion());
         if self.congested {
             self.capacity_rate = self.present_rate;
             self.restart_calm(now);
@@ -146,9 +146,23 @@ impl Saturation {
             }
         }
         let queued = f64::from(u8::from(f64::from(w.in_flight) > self.free_zone()));
-        let settle = 1.0 - math::exp(-dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
-        self.standing += settle * (queued - self.standing);
+        // Most routes never queue: what is zero and stays zero needs no exponential.
+        if queued > 0.0 || self.standing > 0.0 {
+            let settle = 1.0 - math::exp(-dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
+            self.standing += settle * (queued - self.standing);
+        }
         self.relax_growth(now);
+    }
+
+    /// `l > l0 + ln(1 + share)`. The logarithm lies between `share / (1 + share)` and `share`, which
+    /// decides all but the closest cases.
+    fn is_slower_by(&self, share: f64) -> bool {
+        if self.recent_ln <= self.service_ln + share / (1.0 + share) {
+            false
+        } else {
+            self.recent_ln > self.service_ln + share
+                || self.recent_ln > self.service_ln + math::ln(1.0 + share)
+        }
     }
 
     fn restart_calm(&mut self, now: Timestamp) {
@@ -159,21 +173,15 @@ impl Saturation {
     fn learn_latency(&mut self, w: &Window, now: Timestamp, config: &LawConfig) {
         let all = w.uncontended.plus(w.contended);
         if let Some(mean_ln) = all.mean_ln() {
-            let weight = math::ewma_weight(config.horizon_samples(), f64::from(all.count));
+            let weight = config.horizon_weight(f64::from(all.count));
             self.recent_ln += weight * (mean_ln - self.recent_ln);
         }
         let (Some(mean), Some(mean_ln)) = (w.uncontended.mean(), w.uncontended.mean_ln()) else {
             return;
         };
         let count = f64::from(w.uncontended.count);
-        let gap = now.secs_since(self.last_uncontended) / count;
-        let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
-        let per_sample =
-            math::clamp(1.0 - math::exp(-gap / memory), SERVICE_WEIGHT.0, SERVICE_WEIGHT.1);
-        // While there are few samples they are simply averaged.
         self.samples = math::min(self.samples + count, 1e9);
-        let per_sample = math::max(per_sample, 1.0 / self.samples);
-        let weight = math::ewma_weight(1.0 / per_sample, count);
+        let weight = self.service_weight(now.secs_since(self.last_uncontended), count);
         self.service_secs = math::max(
             self.service_secs + weight * (mean - self.service_secs),
             SHORTEST_SERVICE_SECS,
@@ -186,6 +194,30 @@ impl Saturation {
         self.last_uncontended = now;
     }
 
+    /// How far `count` uncontended samples, spread over `elapsed_secs`, move R0 and l0: by a memory
+    /// of so many service times, between bounds for each sample. While there are few samples they
+    /// are simply averaged.
+    fn service_weight(&self, elapsed_secs: f64, count: f64) -> f64 {
+        let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
+        let (slowest, fastest) = SERVICE_WEIGHT;
+        let few = 1.0 / self.samples;
+        // One sample's 1 - exp(-x) lies between x - x^2/2 and x; that decides most cases.
+        let x = elapsed_secs / (count * memory);
+        let least = if x < 1.0 { x - 0.5 * x * x } else { 0.5 };
+        if x < fastest && least > math::max(slowest, few) {
+            // Within the bounds the samples together weigh what their time does.
+            return 1.0 - math::exp(-elapsed_secs / memory);
+        }
+        let per_sample = if least >= fastest {
+            fastest
+        } else if x <= slowest {
+            slowest
+        } else {
+            math::clamp(1.0 - math::exp(-x), slowest, fastest)
+        };
+        math::ewma_weight(1.0 / math::max(per_sample, few), count)
+    }
+
     pub(super) fn rebase(&mut self, now: Timestamp) {
         for moment in [&mut self.calm_since, &mut self.grown_at, &mut self.last_uncontended] {
             *moment = (*moment).min(now);
@@ -193,9 +225,11 @@ impl Saturation {
     }
 
     fn relax_growth(&mut self, now: Timestamp) {
-        let elapsed = now.secs_since(self.grown_at);
-        let keep = math::exp(-elapsed / (GROWTH_SERVICE_TIMES * self.service_secs));
-        self.growth = 1.0 + (self.growth - 1.0) * keep;
+        if self.growth > 1.0 {
+            let elapsed = now.secs_since(self.grown_at);
+            let keep = math::exp(-elapsed / (GROWTH_SERVICE_TIMES * self.service_secs));
+            self.growth = 1.0 + (self.growth - 1.0) * keep;
+        }
         self.grown_at = now;
     }
 
@@ -219,3 +253,7 @@ impl Saturation {
         allowed
     }
 }
+
+#[cfg(test)]
+#[path = "saturation_tests.rs"]
+mod tests;
