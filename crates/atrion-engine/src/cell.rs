@@ -266,19 +266,12 @@ const fn lower(word: u64) -> u32 {
 
 impl Cell {
     pub(crate) fn new(shadow: bool, now: Timestamp, law: &LawConfig) -> Self {
-        let element = Element::new(now, law);
-        let inner = Inner {
-            element,
-            reported: None,
-            stress_ohms: 0.0,
-            hearsay: None,
-            completed: 0,
-            era: 0,
-            scout_sent_at: None,
-            shadow,
-            force: None,
-        };
-        let mut cell = Self {
+        Self::of(Inner::new(Element::new(now, law), 0, shadow), now).published(now, law)
+    }
+
+    /// A cell that has yet to be published.
+    fn of(inner: Inner, now: Timestamp) -> Self {
+        Self {
             traffic: Traffic::default(),
             fast: AtomicU64::new(0),
             slow: AtomicU64::new(0),
@@ -311,17 +304,16 @@ impl Cell {
             cancelled: AtomicU32::new(0),
             avoided: AtomicU32::new(0),
             inner: Mutex::new(inner),
-        };
-        cell.publish_first(now, law);
-        cell
+        }
     }
 
-    fn publish_first(&mut self, now: Timestamp, law: &LawConfig) {
+    fn published(self, now: Timestamp, law: &LawConfig) -> Self {
         // The lock is free: nobody else has seen this cell.
         if let Ok(inner) = self.inner.try_lock() {
             self.publish(&inner, 0, law);
             self.ticked(now, law);
         }
+        self
     }
 }
 
@@ -397,4 +389,7 @@ pub(crate) use hearing::{HEALED_OHMS, Heard};
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod reading;
+mod resting;
 mod ticking;
+
+pub(crate) use resting::Rest;

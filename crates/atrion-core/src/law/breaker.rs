@@ -39,6 +39,15 @@ pub struct Breaker {
     mode: BreakerMode,
 }
 
+/// A closed [`Breaker`] in less space: no probes are due.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RestedBreaker {
+    error_rate: f32,
+    scar: f32,
+    seen_ok: f32,
+    seen_failed: f32,
+}
+
 /// What ended since the last tick, as far as the breaker cares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Endings {
@@ -313,6 +322,27 @@ impl Breaker {
         self.open(now, 0.5, config);
         self.scar = math::min(ohms, config.scar_max_ohms());
         self.prober.invite(now);
+    }
+}
+
+impl Breaker {
+    pub(super) const fn rest(&self) -> RestedBreaker {
+        RestedBreaker {
+            error_rate: self.error_rate as f32,
+            scar: self.scar as f32,
+            seen_ok: self.seen_ok as f32,
+            seen_failed: self.seen_failed as f32,
+        }
+    }
+
+    pub(super) fn woken(rested: &RestedBreaker, config: &LawConfig) -> Self {
+        Self {
+            error_rate: f64::from(rested.error_rate),
+            scar: f64::from(rested.scar),
+            seen_ok: f64::from(rested.seen_ok),
+            seen_failed: f64::from(rested.seen_failed),
+            ..Self::new(config)
+        }
     }
 }
 

@@ -6,6 +6,10 @@ use super::window::Window;
 use crate::math;
 use crate::time::Timestamp;
 
+mod rested;
+
+pub(super) use rested::RestedSaturation;
+
 /// Averages that follow the service look back over at least this many service times.
 const HORIZON_SERVICE_TIMES: f64 = 3.0;
 /// Slowest and fastest weight of one uncontended sample.
@@ -18,6 +22,8 @@ const CALM_SERVICE_TIMES: f64 = 4.0;
 /// Time constants in service times: standing-queue detector and relaxation of growth.
 const STANDING_SERVICE_TIMES: f64 = 30.0;
 const GROWTH_SERVICE_TIMES: f64 = 10.0;
+/// A queue that stood for less than this share of recent time has not stood.
+const STANDING_FORGOTTEN: f64 = 1e-12;
 /// A trial may grow the free zone up to this factor, by this factor at a time.
 const GROWTH_MAX: f64 = 4.0;
 const GROWTH_STEP: f64 = 1.5;
@@ -150,6 +156,9 @@ impl Saturation {
         if queued > 0.0 || self.standing > 0.0 {
             let settle = 1.0 - math::exp(-dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
             self.standing += settle * (queued - self.standing);
+            if self.standing < STANDING_FORGOTTEN {
+                self.standing = 0.0;
+            }
         }
         self.relax_growth(now);
     }
