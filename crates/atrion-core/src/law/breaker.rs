@@ -125,7 +125,8 @@ impl Breaker {
             f64::from(endings.completed) - f64::from(endings.failed) + f64::from(endings.probes_ok);
         let ok = math::max(ok, 0.0);
         if self.seen_ok > 0.0 || self.seen_failed > 0.0 {
-            let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
+            const FADING_PER_SEC: f64 = core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS;
+            let fade = 1.0 - math::lost_share(FADING_PER_SEC * dt_secs);
             self.seen_ok *= fade;
             self.seen_failed *= fade;
         }

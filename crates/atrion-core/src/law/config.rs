@@ -152,7 +152,7 @@ impl LawConfig {
 
     /// [`ewma_weight`](math::ewma_weight) of `count > 0` samples over the horizon.
     pub(super) fn horizon_weight(&self, count: f64) -> f64 {
-        1.0 - math::exp(count * self.horizon_ln)
+        math::lost_share(-count * self.horizon_ln)
     }
 
     /// Continues from this configuration.

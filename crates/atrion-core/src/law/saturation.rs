@@ -131,7 +131,7 @@ impl Saturation {
             math::max(config.horizon_secs(), HORIZON_SERVICE_TIMES * self.service_secs),
             config.horizon_samples() / math::max(self.present_rate, 1e-9),
         );
-        let weight = 1.0 - math::exp(-dt_secs / horizon);
+        let weight = math::lost_share(dt_secs / horizon);
         if dt_secs > 0.0 {
             let rate = f64::from(w.successes) / dt_secs;
             self.present_rate += weight * (rate - self.present_rate);
@@ -154,7 +154,7 @@ impl Saturation {
         let queued = f64::from(u8::from(f64::from(w.in_flight) > self.free_zone()));
         // Most routes never queue: what is zero and stays zero needs no exponential.
         if queued > 0.0 || self.standing > 0.0 {
-            let settle = 1.0 - math::exp(-dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
+            let settle = math::lost_share(dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
             self.standing += settle * (queued - self.standing);
             if self.standing < STANDING_FORGOTTEN {
                 self.standing = 0.0;
@@ -163,10 +163,10 @@ impl Saturation {
         self.relax_growth(now);
     }
 
-    /// `l > l0 + ln(1 + share)`. The logarithm lies between `share / (1 + share)` and `share`, which
+    /// `l > l0 + ln(1 + share)`. The logarithm lies between `share - share^2 / 2` and `share`, which
     /// decides all but the closest cases.
     fn is_slower_by(&self, share: f64) -> bool {
-        if self.recent_ln <= self.service_ln + share / (1.0 + share) {
+        if self.recent_ln <= self.service_ln + share * (1.0 - 0.5 * share) {
             false
         } else {
             self.recent_ln > self.service_ln + share
@@ -209,13 +209,12 @@ impl Saturation {
     fn service_weight(&self, elapsed_secs: f64, count: f64) -> f64 {
         let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
         let (slowest, fastest) = SERVICE_WEIGHT;
-        let few = 1.0 / self.samples;
         // One sample's 1 - exp(-x) lies between x - x^2/2 and x; that decides most cases.
         let x = elapsed_secs / (count * memory);
         let least = if x < 1.0 { x - 0.5 * x * x } else { 0.5 };
-        if x < fastest && least > math::max(slowest, few) {
+        if x < fastest && least > slowest && least * self.samples > 1.0 {
             // Within the bounds the samples together weigh what their time does.
-            return 1.0 - math::exp(-elapsed_secs / memory);
+            return math::lost_share(elapsed_secs / memory);
         }
         let per_sample = if least >= fastest {
             fastest
@@ -224,7 +223,8 @@ impl Saturation {
         } else {
             math::clamp(1.0 - math::exp(-x), slowest, fastest)
         };
-        math::ewma_weight(1.0 / math::max(per_sample, few), count)
+        let per_sample = math::max(per_sample, 1.0 / self.samples);
+        if count > 1.0 { math::ewma_weight(1.0 / per_sample, count) } else { per_sample }
     }
 
     pub(super) fn rebase(&mut self, now: Timestamp) {
