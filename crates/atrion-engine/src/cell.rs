@@ -47,6 +47,9 @@ const FARTHEST_TICK_NANOS: u64 = 2_000_000_000;
 const PLENTY_PER_TICK: f64 = 256.0;
 /// At most one request in 2^6 is measured, so that a sudden silence is still noticed.
 const SPARSEST_SAMPLING: u32 = 6;
+/// Shorter latencies count as this: below it a route measures what it and the clock cost
+/// themselves, and a second thread that makes them dearer would look like a queue.
+const SHORTEST_NANOS: u64 = 1 << 10;
 /// Longest latency the sums can hold 2^24 of, some 18 minutes; longer ones count as this.
 const LONGEST_NANOS: u64 = 1 << 40;
 
@@ -385,6 +388,7 @@ mod arrival;
 mod ending;
 mod hearing;
 
+pub(crate) use arrival::Calm;
 pub(crate) use hearing::{HEALED_OHMS, Heard};
 #[cfg(all(test, loom))]
 mod loom_tests;
