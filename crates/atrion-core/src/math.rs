@@ -23,6 +23,15 @@ pub fn ln(x: f64) -> f64 {
     libm::log(x)
 }
 
+/// `ln(1 + x)`, exact for small `x` too; NaN below -1.
+///
+/// ```
+/// assert_eq!(atrion_core::math::ln_1p(0.0), 0.0);
+/// ```
+pub fn ln_1p(x: f64) -> f64 {
+    libm::log1p(x)
+}
+
 /// Hyperbolic tangent, in `[-1, 1]`.
 ///
 /// ```
@@ -108,6 +117,38 @@ pub const fn clamp(x: f64, lo: f64, hi: f64) -> f64 {
 pub fn decay(lambda_per_sec: f64, dt_secs: f64) -> f64 {
     let exponent = lambda_per_sec * dt_secs;
     if lambda_per_sec > 0.0 && exponent > 0.0 { exp(-exponent) } else { 1.0 }
+}
+
+/// The share that is lost in `x` time constants: `1 - exp(-x)`.
+///
+/// Ticks are short beside what they average over, so `x` is small nearly always; then a polynomial
+/// without a division is exact to the last digits, and `1 - exp(-x)` is neither as fast nor as exact.
+/// Negative or NaN `x` loses nothing, as with [`decay`]. The result lies in `[0, 1]`.
+///
+/// ```
+/// use atrion_core::math::{exp, lost_share};
+///
+/// assert!((lost_share(0.1) - (1.0 - exp(-0.1))).abs() < 1e-16);
+/// assert_eq!(lost_share(-1.0), 0.0);
+/// assert_eq!(lost_share(f64::INFINITY), 1.0);
+/// ```
+pub fn lost_share(x: f64) -> f64 {
+    // Up to here the terms left out are below 3e-17 of the sum.
+    const SMALL: f64 = 0.125;
+    if x > SMALL {
+        1.0 - exp(-x)
+    } else if x > 0.0 {
+        // (1 - exp(-x)) / x as a Taylor series, in pairs so that they are computed side by side.
+        let x2 = x * x;
+        let x4 = x2 * x2;
+        let low = (1.0 - x * (1.0 / 2.0)) + (1.0 / 6.0 - x * (1.0 / 24.0)) * x2;
+        let middle =
+            (1.0 / 120.0 - x * (1.0 / 720.0)) + (1.0 / 5_040.0 - x * (1.0 / 40_320.0)) * x2;
+        let high = 1.0 / 362_880.0 - x * (1.0 / 3_628_800.0);
+        x * (low + (middle + high * x4) * x4)
+    } else {
+        0.0
+    }
 }
 
 /// The time that `dt_secs` is worth under decay: `(1 - exp(-lambda * dt)) / lambda`, in seconds.

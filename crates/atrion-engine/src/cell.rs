@@ -50,6 +50,9 @@ const FARTHEST_TICK_NANOS: u64 = 2_000_000_000;
 const PLENTY_PER_TICK: f64 = 256.0;
 /// At most one request in 2^6 is measured, so that a sudden silence is still noticed.
 const SPARSEST_SAMPLING: u32 = 6;
+/// Shorter latencies count as this: below it a route measures what it and the clock cost
+/// themselves, and a second thread that makes them dearer would look like a queue.
+const SHORTEST_NANOS: u64 = 1 << 10;
 /// Longest latency the sums can hold 2^24 of, some 18 minutes; longer ones count as this.
 const LONGEST_NANOS: u64 = 1 << 40;
 
@@ -275,20 +278,12 @@ const fn lower(word: u64) -> u32 {
 
 impl Cell {
     pub(crate) fn new(shadow: bool, series: bool, now: Timestamp, law: &LawConfig) -> Self {
-        let element = Element::new(now, law);
-        let inner = Inner {
-            element,
-            reported: None,
-            stress_ohms: 0.0,
-            hearsay: None,
-            completed: 0,
-            era: 0,
-            scout_sent_at: None,
-            series: series.then_some(0.0),
-            shadow,
-            force: None,
-        };
-        let mut cell = Self {
+        Self::of(Inner::new(Element::new(now, law), 0, shadow, series), now).published(now, law)
+    }
+
+    /// A cell that has yet to be published.
+    fn of(inner: Inner, now: Timestamp) -> Self {
+        Self {
             traffic: Traffic::default(),
             fast: AtomicU64::new(0),
             slow: AtomicU64::new(0),
@@ -321,17 +316,16 @@ impl Cell {
             cancelled: AtomicU32::new(0),
             avoided: AtomicU32::new(0),
             inner: Mutex::new(inner),
-        };
-        cell.publish_first(now, law);
-        cell
+        }
     }
 
-    fn publish_first(&mut self, now: Timestamp, law: &LawConfig) {
+    fn published(self, now: Timestamp, law: &LawConfig) -> Self {
         // The lock is free: nobody else has seen this cell.
         if let Ok(inner) = self.inner.try_lock() {
             self.publish(&inner, 0, law);
             self.ticked(now, law);
         }
+        self
     }
 }
 
@@ -409,9 +403,13 @@ mod arrival;
 mod ending;
 mod hearing;
 
+pub(crate) use arrival::Calm;
 pub(crate) use hearing::{HEALED_OHMS, Heard};
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod reading;
+mod resting;
 mod series;
 mod ticking;
+
+pub(crate) use resting::Rest;

@@ -43,6 +43,11 @@ impl Reading {
 }
 
 impl Traffic {
+    /// Nobody in flight, so many completed.
+    pub(crate) fn of(completed: u32) -> Self {
+        Self { shared: AtomicU64::new(u64::from(completed) << 32), ..Self::default() }
+    }
+
     #[inline]
     pub(crate) fn lanes(&self) -> Option<&Lanes> {
         self.lanes.get()

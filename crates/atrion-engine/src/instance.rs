@@ -14,7 +14,7 @@ use atrion_state::provider::{
 };
 use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Rest};
 use crate::config::{Config, ROUTE_NAME_LIMIT};
 use crate::error::{BuildError, RouteNameError};
 use crate::hub::{Hub, Time};
@@ -65,8 +65,9 @@ impl Instance {
         let config = self.hub.config.load();
         let now = self.hub.now();
         let limit = config.route_limit();
-        let insertion =
-            self.registry.insert(name, &config, now, |name| new_state(&self.hub, name, &config));
+        let insertion = self
+            .registry
+            .insert(name, &config, now, |name, rest| new_state(&self.hub, name, rest, &config));
         match insertion {
             Insertion::Added { route, evicted } => {
                 if let Some(name) = evicted {
@@ -88,6 +89,8 @@ impl Instance {
 pub struct Stats {
     /// Routes that exist now, the overflow route not included.
     pub routes: usize,
+    /// How many of them are at rest: nobody has a handle on them or has used them for a while.
+    pub resting: usize,
     /// Routes forgotten to make room.
     pub evicted: u64,
     /// Look-ups that found no room and got the overflow route.
@@ -179,7 +182,7 @@ impl Atrion {
         &self.0.instance.overflow
     }
 
-    /// All routes, in no particular order.
+    /// All routes, in no particular order, but for those at rest (see [`Stats::resting`]).
     pub fn routes(&self) -> Vec<Route> {
         let mut routes = Vec::with_capacity(self.0.instance.registry.len());
         self.0.instance.registry.for_each(|route| routes.push(route.clone()));
@@ -208,13 +211,17 @@ impl Atrion {
         self.0.instance.hub.tell(Event::Reloaded);
     }
 
-    /// Brings every route up to date without traffic: scars heal, overrides expire. Call it now
-    /// and then (the pulse does), or never: a route also catches up when its next request comes.
+    /// Brings every route up to date without traffic: scars heal, overrides expire. Routes that
+    /// nobody holds or has used for [`Config::route_idle_secs`] come to rest, where they take less
+    /// memory. Call it now and then (the pulse does), or never: a route also catches up when its
+    /// next request comes, and every new route puts idle ones to rest.
     pub fn tick(&self) {
-        self.0.instance.hub.refill();
-        self.0.instance.registry.for_each(Route::tick);
-        self.0.instance.overflow.tick();
-        self.0.instance.hub.tick_process();
+        let Instance { hub, registry, overflow, .. } = &*self.0.instance;
+        hub.refill();
+        registry.rest_idle(&hub.config.load(), hub.now(), usize::MAX);
+        registry.for_each(Route::tick);
+        overflow.tick();
+        hub.tick_process();
     }
 
     /// Delivers what changed to the provider now, without waiting for the next pulse.
@@ -269,6 +276,7 @@ impl Atrion {
     pub fn stats(&self) -> Stats {
         Stats {
             routes: self.0.instance.registry.len(),
+            resting: self.0.instance.registry.resting(),
             evicted: self.0.instance.registry.evicted(),
             overflowed: self.0.instance.registry.overflowed(),
             bad_names: self.0.instance.bad_names.load(Relaxed),
@@ -283,11 +291,14 @@ impl std::fmt::Debug for Atrion {
     }
 }
 
-fn new_state(hub: &Arc<Hub>, name: &str, config: &Config) -> RouteState {
-    let now = hub.now();
+fn new_state(hub: &Arc<Hub>, name: Arc<str>, rest: Option<&Rest>, config: &Config) -> RouteState {
+    let (now, series) = (hub.now(), hub.process.is_some());
     RouteState {
-        cell: Cell::new(config.shadow(), hub.process.is_some(), now, config.law()),
-        name: Arc::from(name),
+        cell: match rest {
+            Some(rest) => Cell::woken(rest, series, now, config.law()),
+            None => Cell::new(config.shadow(), series, now, config.law()),
+        },
+        name,
         hub: Arc::clone(hub),
         created: now,
         referenced: AtomicBool::new(true),
@@ -405,7 +416,7 @@ impl Builder {
         };
         let seed = self.seed.unwrap_or_else(random_seed);
         let hub = Arc::new(Hub::new(time, self.config, self.process_circuit, seed, relay));
-        let overflow = new_state(&hub, OVERFLOW_ROUTE, &hub.config.load());
+        let overflow = new_state(&hub, OVERFLOW_ROUTE.into(), None, &hub.config.load());
         let instance = Arc::new(Instance {
             overflow: Route(Arc::new(overflow)),
             registry: Registry::new(),

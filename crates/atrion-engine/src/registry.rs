@@ -1,13 +1,18 @@
-//! Routes by name: lock-free look-ups, a bounded number, and eviction of the idle.
+//! Routes by name: lock-free look-ups, a bounded number, rest and eviction for the idle.
+//!
+//! A route that nobody holds or has used for a while is put to rest: of its state only what it
+//! learned is kept, in a quarter of the space, until its name is looked up again.
 
 use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
+use std::hash::{Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atrion_core::time::Timestamp;
+use hashlink::LinkedHashMap;
 use papaya::HashSet;
 
+use crate::cell::Rest;
 use crate::config::Config;
 use crate::route::{Route, RouteState};
 
@@ -15,6 +20,13 @@ use crate::route::{Route, RouteState};
 const EVICTION_LOOKS: usize = 32;
 /// References to a route that nobody holds a handle of: the set's and the ring's.
 const OWN_REFERENCES: usize = 2;
+/// Routes that one new name looks at for one that may rest. More than one, so that rest keeps up
+/// with any flood of names.
+const REST_LOOKS: usize = 2;
+/// Routes looked at under one lock when all are gone through, so that new names wait shortly.
+const SWEEP_LOOKS: usize = 256;
+/// Room for fewer routes than this is not worth giving back.
+const ROOM_KEPT: usize = 1_024;
 
 /// A route in the set, found by its name.
 struct ByName(Route);
@@ -39,17 +51,33 @@ impl Borrow<str> for ByName {
     }
 }
 
-/// Routes in the order the eviction hand visits them.
+/// Routes in the order the hand visits them, and those at rest, the longest first.
 #[derive(Default)]
 struct Ring {
     routes: Vec<Route>,
     hand: usize,
+    resting: LinkedHashMap<Arc<str>, Rest, RandomState>,
+}
+
+impl Ring {
+    fn len(&self) -> usize {
+        self.routes.len() + self.resting.len()
+    }
+
+    /// The route the hand points at, if there are any.
+    fn candidate(&mut self) -> Option<&Route> {
+        if self.hand >= self.routes.len() {
+            self.hand = 0;
+        }
+        self.routes.get(self.hand)
+    }
 }
 
 pub(crate) struct Registry {
     by_name: HashSet<ByName>,
     ring: Mutex<Ring>,
     count: AtomicUsize,
+    resting: AtomicUsize,
     evicted: AtomicU64,
     overflowed: AtomicU64,
 }
@@ -68,6 +96,7 @@ impl Registry {
             by_name: HashSet::new(),
             ring: Mutex::new(Ring::default()),
             count: AtomicUsize::new(0),
+            resting: AtomicUsize::new(0),
             evicted: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
         }
@@ -95,55 +124,115 @@ impl Registry {
         (!route.0.evicted.load(SeqCst)).then_some(route)
     }
 
-    /// Makes a route, unless somebody else just did. Serialised: new names are rare, and the
-    /// requests of known routes never come here.
+    /// Makes a route or wakes it, unless somebody else just did. Serialised: new names are rare,
+    /// and the requests of known routes never come here.
     pub(crate) fn insert(
         &self,
         name: &str,
         config: &Config,
         now: Timestamp,
-        make: impl FnOnce(&str) -> RouteState,
+        make: impl FnOnce(Arc<str>, Option<&Rest>) -> RouteState,
     ) -> Insertion {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring();
         if let Some(route) = self.find(name) {
             return Insertion::Added { route, evicted: None };
         }
         let mut evicted = None;
-        if ring.routes.len() >= config.route_limit() {
-            evicted = self.evict_one(&mut ring, config, now);
-            if evicted.is_none() {
-                self.overflowed.fetch_add(1, Relaxed);
-                return Insertion::Full;
+        let route = if let Some((name, rest)) = ring.resting.remove_entry(name) {
+            let route = Route(Arc::new(make(name, Some(&rest))));
+            route.tick();
+            route
+        } else {
+            if ring.len() >= config.route_limit() {
+                evicted = self.evict_one(&mut ring, config, now);
+                if evicted.is_none() {
+                    self.overflowed.fetch_add(1, Relaxed);
+                    return Insertion::Full;
+                }
             }
-        }
-        let route = Route(Arc::new(make(name)));
+            Route(Arc::new(make(Arc::from(name), None)))
+        };
         self.by_name.pin().insert(ByName(route.clone()));
         ring.routes.push(route.clone());
-        self.count.store(ring.routes.len(), Relaxed);
+        // Whoever makes room has moved the hand already; a second look would be no second chance.
+        if evicted.is_none() {
+            self.rest_some(&mut ring, config, now, REST_LOOKS);
+        }
+        self.count(&ring);
         Insertion::Added { route, evicted }
     }
 
-    /// Second chance: the hand spares, once, what was looked up since it last passed, and takes
-    /// the first route that nobody holds, uses or needs to remember.
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, ring: &Ring) {
+        self.count.store(ring.len(), Relaxed);
+        self.resting.store(ring.resting.len(), Relaxed);
+    }
+
+    /// Whoever rests goes first, the longest at rest before the others. Then second chance: the
+    /// hand spares, once, what was looked up since it last passed, and takes the first route that
+    /// nobody holds, uses or needs to remember.
     fn evict_one(&self, ring: &mut Ring, config: &Config, now: Timestamp) -> Option<Arc<str>> {
+        if let Some((name, _)) = ring.resting.pop_front() {
+            self.evicted.fetch_add(1, Relaxed);
+            return Some(name);
+        }
         for _ in 0..EVICTION_LOOKS.min(ring.routes.len()) {
-            if ring.hand >= ring.routes.len() {
-                ring.hand = 0;
-            }
-            let candidate = ring.routes.get(ring.hand)?;
+            let candidate = ring.candidate()?;
             if candidate.0.referenced.swap(false, Relaxed) || !candidate.may_go(config, now) {
                 ring.hand += 1;
                 continue;
             }
-            let gone = ring.routes.swap_remove(ring.hand);
-            self.by_name.pin().remove(gone.name());
+            let gone = self.take(ring);
             self.evicted.fetch_add(1, Relaxed);
             return Some(Arc::clone(&gone.0.name));
         }
         None
     }
 
-    /// Calls `f` with every route.
+    /// Takes the route at the hand out.
+    fn take(&self, ring: &mut Ring) -> Route {
+        let gone = ring.routes.swap_remove(ring.hand);
+        self.by_name.pin().remove(gone.name());
+        gone
+    }
+
+    /// Moves the hand over up to `looks` routes and puts those to rest that may.
+    fn rest_some(&self, ring: &mut Ring, config: &Config, now: Timestamp, looks: usize) {
+        for _ in 0..looks.min(ring.routes.len()) {
+            let Some(candidate) = ring.candidate() else { return };
+            if candidate.0.referenced.swap(false, Relaxed) {
+                ring.hand += 1;
+                continue;
+            }
+            let Some(rest) = candidate.rest(config, now) else {
+                ring.hand += 1;
+                continue;
+            };
+            let gone = self.take(ring);
+            ring.resting.insert(Arc::clone(&gone.0.name), rest);
+        }
+        if ring.routes.capacity() > 4 * ring.routes.len() + ROOM_KEPT {
+            let room = 2 * ring.routes.len();
+            ring.routes.shrink_to(room);
+        }
+    }
+
+    /// Puts routes to rest that may, among up to `looks` of them. Not for the request path.
+    pub(crate) fn rest_idle(&self, config: &Config, now: Timestamp, looks: usize) {
+        let mut left = looks.min(self.ring().routes.len());
+        while left > 0 {
+            let some = left.min(SWEEP_LOOKS);
+            left -= some;
+            let mut ring = self.ring();
+            self.rest_some(&mut ring, config, now, some);
+            self.count(&ring);
+        }
+    }
+
+    /// Calls `f` with every route that is not at rest.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Route)) {
         for entry in &self.by_name.pin() {
             f(&entry.0);
@@ -152,6 +241,10 @@ impl Registry {
 
     pub(crate) fn len(&self) -> usize {
         self.count.load(Relaxed)
+    }
+
+    pub(crate) fn resting(&self) -> usize {
+        self.resting.load(Relaxed)
     }
 
     pub(crate) fn evicted(&self) -> u64 {
@@ -165,12 +258,33 @@ impl Registry {
 
 impl Route {
     fn may_go(&self, config: &Config, now: Timestamp) -> bool {
+        let idle = now.secs_since(self.0.cell.last_tick().max(self.0.created));
+        idle >= config.route_idle_secs()
+            && self.0.cell.is_forgettable(config.shadow(), idle)
+            && self.retire()
+    }
+
+    /// What to keep of the route while it rests, if it may. Then it is retired.
+    fn rest(&self, config: &Config, now: Timestamp) -> Option<Rest> {
+        // Ticks alone are no use: somebody may tick all routes every second.
+        let idle = now.secs_since(self.0.cell.last_done().max(self.0.created));
+        // What the pulse is to share is shared first.
+        if idle < config.route_idle_secs() || self.is_marked() || !self.retire() {
+            return None;
+        }
+        // The last requests may not have been counted yet.
+        self.tick();
+        let rest = if self.is_marked() { None } else { self.0.cell.rest() };
+        if rest.is_none() {
+            self.0.evicted.store(false, SeqCst);
+        }
+        rest
+    }
+
+    /// Marks the route as gone if nobody has a handle on it, so that none will be given out.
+    fn retire(&self) -> bool {
         let state = &self.0;
-        let idle = now.secs_since(state.cell.last_tick().max(state.created));
-        if Arc::strong_count(state) != OWN_REFERENCES
-            || idle < config.route_idle_secs()
-            || !state.cell.is_forgettable(config.shadow(), idle)
-        {
+        if Arc::strong_count(state) != OWN_REFERENCES {
             return false;
         }
         state.evicted.store(true, SeqCst);
@@ -180,5 +294,24 @@ impl Route {
             state.evicted.store(false, SeqCst);
         }
         alone
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::cell::{Cell, Inner};
+
+    /// The parts of what `tests/memory.rs` measures.
+    #[test]
+    fn a_route_at_rest_takes_a_sixth_of_one_in_use() {
+        let in_use = size_of::<RouteState>();
+        println!(
+            "in use {in_use} B, of that cell {} B, of that learned {} B; at rest {} B",
+            size_of::<Cell>(),
+            size_of::<Inner>(),
+            size_of::<Rest>(),
+        );
+        assert!(size_of::<Rest>() <= 136 && 5 * size_of::<Rest>() < in_use);
     }
 }

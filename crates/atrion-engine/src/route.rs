@@ -12,7 +12,7 @@ use atrion_core::telemetry::Telemetry;
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Ohms, UnitInterval, Volts};
 
-use crate::cell::{Cell, Counts, Env, Force, Refusal, Ticket};
+use crate::cell::{Calm, Cell, Counts, Env, Force, Refusal, Ticket};
 use crate::hub::Hub;
 use crate::lanes::Lanes;
 use crate::observer::Event;
@@ -143,13 +143,7 @@ impl Route {
     #[inline]
     pub fn admit(&self, v: impl Into<Volts>) -> Result<Permit<'_>, Shed> {
         let v = v.into();
-        match self.0.cell.admit(v.get(), self) {
-            Ok(ticket) if ticket.is_in_series() => {
-                self.join(v, ticket).map(|ticket| Permit::new(self, ticket))
-            }
-            Ok(ticket) => Ok(Permit::new(self, ticket)),
-            Err(refusal) => Err(self.shed(v, &refusal)),
-        }
+        self.admitted(v).map(|ticket| Permit::new(self, ticket))
     }
 
     /// Like [`admit`](Self::admit), with a permit that can be moved anywhere.
@@ -159,13 +153,24 @@ impl Route {
     #[inline]
     pub fn admit_owned(&self, v: impl Into<Volts>) -> Result<OwnedPermit, Shed> {
         let v = v.into();
-        match self.0.cell.admit(v.get(), self) {
-            Ok(ticket) if ticket.is_in_series() => {
-                self.join(v, ticket).map(|ticket| OwnedPermit::new(self.clone(), ticket))
-            }
-            Ok(ticket) => Ok(OwnedPermit::new(self.clone(), ticket)),
-            Err(refusal) => Err(self.shed(v, &refusal)),
-        }
+        self.admitted(v).map(|ticket| OwnedPermit::new(self.clone(), ticket))
+    }
+
+    #[inline]
+    fn admitted(&self, v: Volts) -> Result<Ticket, Shed> {
+        let cell = &self.0.cell;
+        let ticket = match cell.admit_calm(v.get()) {
+            Calm::Counted(ticket) => ticket,
+            Calm::Measured { in_flight, place } => cell.measure(v.get(), in_flight, place, self),
+            Calm::Not => self.admit_slow(v)?,
+        };
+        if ticket.is_in_series() { self.join(v, ticket) } else { Ok(ticket) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_slow(&self, v: Volts) -> Result<Ticket, Shed> {
+        self.0.cell.admit_slow(v.get(), self).map_err(|refusal| self.shed(v, &refusal))
     }
 
     /// R: what the next arrival would have to overcome.

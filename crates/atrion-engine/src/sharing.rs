@@ -20,6 +20,9 @@ use crate::neighbours::Neighbours;
 use crate::observer::Event;
 use crate::route::{Route, RouteState};
 
+/// Routes that one pulse looks at for some that may rest.
+const REST_LOOKS: usize = 256;
+
 /// The instance's clock, lent to the pulse.
 #[derive(Debug)]
 pub(crate) struct HubClock(pub(crate) Arc<Hub>);
@@ -127,6 +130,7 @@ impl PulseSource for Shared {
     fn collect(&self, now: Timestamp, changes: &mut Collector<'_>) {
         let hub = &self.instance.hub;
         hub.refill();
+        self.instance.registry.rest_idle(&hub.config.load(), now, REST_LOOKS);
         let mut visits = self.visits();
         let visits = &mut *visits;
         if let Some(neighbours) = self.neighbours() {
@@ -224,7 +228,7 @@ impl Route {
         self.0.marked.swap(false, AcqRel);
     }
 
-    fn is_marked(&self) -> bool {
+    pub(crate) fn is_marked(&self) -> bool {
         self.0.marked.load(std::sync::atomic::Ordering::Acquire)
     }
 }

@@ -362,3 +362,26 @@ fn absurd_voltages_neither_pass_walls_nor_spoil_the_queue_of_others() {
     wound(&route, &clock);
     assert!(route.admit(huge).is_err());
 }
+
+/// What a route costs itself is not the service it measures: with nothing between admission and
+/// record a second thread makes both dearer, and that is no queue.
+#[test]
+fn what_takes_less_than_a_microsecond_is_never_congested() {
+    let (atrion, clock) = instance();
+    let route = atrion.route("r");
+    let serve = |count: u32, nanos: u64| {
+        for _ in 0..count {
+            let permit = route.admit(Priority::Bulk).expect("nobody waits");
+            clock.advance(Duration::from_nanos(nanos));
+            permit.success();
+            clock.advance(ms(1));
+        }
+    };
+    serve(3_000, 60);
+    let before = route.explain(Priority::Bulk);
+    assert!(before.service_secs.is_some_and(|s| (s - 1.024e-6).abs() < 1e-9), "{before:?}");
+    serve(3_000, 600);
+    let after = route.explain(Priority::Bulk);
+    assert!(after.parallelism >= before.parallelism, "{before:?} {after:?}");
+    assert!(after.capacity_rate >= before.capacity_rate, "{before:?} {after:?}");
+}

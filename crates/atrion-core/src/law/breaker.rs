@@ -39,6 +39,15 @@ pub struct Breaker {
     mode: BreakerMode,
 }
 
+/// A closed [`Breaker`] in less space: no probes are due.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RestedBreaker {
+    error_rate: f32,
+    scar: f32,
+    seen_ok: f32,
+    seen_failed: f32,
+}
+
 /// What ended since the last tick, as far as the breaker cares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Endings {
@@ -115,9 +124,14 @@ impl Breaker {
         let ok =
             f64::from(endings.completed) - f64::from(endings.failed) + f64::from(endings.probes_ok);
         let ok = math::max(ok, 0.0);
-        let fade = math::decay(core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, dt_secs);
-        self.seen_ok = self.seen_ok * fade + ok;
-        self.seen_failed = self.seen_failed * fade + failed;
+        if self.seen_ok > 0.0 || self.seen_failed > 0.0 {
+            const FADING_PER_SEC: f64 = core::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS;
+            let fade = 1.0 - math::lost_share(FADING_PER_SEC * dt_secs);
+            self.seen_ok *= fade;
+            self.seen_failed *= fade;
+        }
+        self.seen_ok += ok;
+        self.seen_failed += failed;
         // Most ticks see no contradiction, and an exponential is the dearest thing in a tick.
         let halved = |seen: f64, by: f64| {
             if seen > 0.0 && by > 0.0 {
@@ -309,6 +323,27 @@ impl Breaker {
         self.open(now, 0.5, config);
         self.scar = math::min(ohms, config.scar_max_ohms());
         self.prober.invite(now);
+    }
+}
+
+impl Breaker {
+    pub(super) const fn rest(&self) -> RestedBreaker {
+        RestedBreaker {
+            error_rate: self.error_rate as f32,
+            scar: self.scar as f32,
+            seen_ok: self.seen_ok as f32,
+            seen_failed: self.seen_failed as f32,
+        }
+    }
+
+    pub(super) fn woken(rested: &RestedBreaker, config: &LawConfig) -> Self {
+        Self {
+            error_rate: f64::from(rested.error_rate),
+            scar: f64::from(rested.scar),
+            seen_ok: f64::from(rested.seen_ok),
+            seen_failed: f64::from(rested.seen_failed),
+            ..Self::new(config)
+        }
     }
 }
 

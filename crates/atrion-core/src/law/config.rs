@@ -1,6 +1,7 @@
 //! The numbers of the control law, their units, ranges and defaults.
 
 use crate::error::{ConfigError, OutOfRange};
+use crate::math;
 
 /// Declares the configuration once: field, default, unit, range, documentation. Struct, getters,
 /// setters, validation and the serde mirror all follow from it, so they cannot disagree.
@@ -13,7 +14,12 @@ macro_rules! law_config {
         #[derive(Clone, Debug, PartialEq)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(try_from = "RawLawConfig"))]
-        pub struct LawConfig { $( $field: f64, )* }
+        pub struct LawConfig {
+            $( $field: f64, )*
+            /// `ln(1 - 1/horizon_samples)`, which every tick needs.
+            #[cfg_attr(feature = "serde", serde(skip))]
+            horizon_ln: f64,
+        }
 
         impl LawConfig {
             $( $(#[doc = $doc])*
@@ -27,7 +33,7 @@ macro_rules! law_config {
         }
 
         impl Default for LawConfig {
-            fn default() -> Self { Self { $( $field: $default, )* } }
+            fn default() -> Self { Self { $( $field: $default, )* horizon_ln: 0.0 }.derived() }
         }
 
         impl LawConfigBuilder {
@@ -51,7 +57,7 @@ macro_rules! law_config {
         impl TryFrom<RawLawConfig> for LawConfig {
             type Error = ConfigError;
             fn try_from(raw: RawLawConfig) -> Result<Self, ConfigError> {
-                LawConfigBuilder { config: LawConfig { $( $field: raw.$field, )* } }.build()
+                LawConfigBuilder { config: LawConfig { $( $field: raw.$field, )* horizon_ln: 0.0 } }.build()
             }
         }
     };
@@ -140,6 +146,15 @@ impl LawConfig {
         LawConfigBuilder { config: Self::default() }
     }
 
+    fn derived(self) -> Self {
+        Self { horizon_ln: math::ln_1p(-1.0 / self.horizon_samples), ..self }
+    }
+
+    /// [`ewma_weight`](math::ewma_weight) of `count > 0` samples over the horizon.
+    pub(super) fn horizon_weight(&self, count: f64) -> f64 {
+        math::lost_share(-count * self.horizon_ln)
+    }
+
     /// Continues from this configuration.
     pub fn to_builder(&self) -> LawConfigBuilder {
         LawConfigBuilder { config: self.clone() }
@@ -194,7 +209,7 @@ impl LawConfigBuilder {
                 other_value: settles_at,
             });
         }
-        Ok(c)
+        Ok(c.derived())
     }
 }
 

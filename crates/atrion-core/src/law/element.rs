@@ -9,6 +9,10 @@ use super::window::Window;
 use crate::math;
 use crate::time::Timestamp;
 
+mod rested;
+
+pub use rested::Rested;
+
 /// Learning stops while errors are this frequent: a failing service shows nothing of itself.
 const LEARN_BELOW_ERROR_RATE: f64 = 0.3;
 /// Nothing came back for this many service times, within these bounds in seconds (and never less

@@ -36,7 +36,7 @@ mod word;
 pub use breaker::{Breaker, BreakerMode, Endings};
 pub use config::{LawConfig, LawConfigBuilder};
 pub use demand::Demand;
-pub use element::{Element, Phase, Sample, TickReport};
+pub use element::{Element, Phase, Rested, Sample, TickReport};
 pub use gate::{Gate, WALL_OHMS, ground_after};
 pub use hearsay::{Hearsay, Moment};
 pub use prober::Prober;

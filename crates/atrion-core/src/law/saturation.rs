@@ -6,6 +6,10 @@ use super::window::Window;
 use crate::math;
 use crate::time::Timestamp;
 
+mod rested;
+
+pub(super) use rested::RestedSaturation;
+
 /// Averages that follow the service look back over at least this many service times.
 const HORIZON_SERVICE_TIMES: f64 = 3.0;
 /// Slowest and fastest weight of one uncontended sample.
@@ -18,6 +22,8 @@ const CALM_SERVICE_TIMES: f64 = 4.0;
 /// Time constants in service times: standing-queue detector and relaxation of growth.
 const STANDING_SERVICE_TIMES: f64 = 30.0;
 const GROWTH_SERVICE_TIMES: f64 = 10.0;
+/// A queue that stood for less than this share of recent time has not stood.
+const STANDING_FORGOTTEN: f64 = 1e-12;
 /// A trial may grow the free zone up to this factor, by this factor at a time.
 const GROWTH_MAX: f64 = 4.0;
 const GROWTH_STEP: f64 = 1.5;
@@ -135,14 +141,14 @@ impl Saturation {
             math::max(config.horizon_secs(), HORIZON_SERVICE_TIMES * self.service_secs),
             config.horizon_samples() / math::max(self.present_rate, 1e-9),
         );
-        let weight = 1.0 - math::exp(-dt_secs / horizon);
+        let weight = math::lost_share(dt_secs / horizon);
         if dt_secs > 0.0 {
             let rate = f64::from(w.successes) / dt_secs;
             self.present_rate += weight * (rate - self.present_rate);
         }
         self.mean_in_flight += weight * (f64::from(w.in_flight) - self.mean_in_flight);
 
-        self.congested = self.recent_ln > self.service_ln + math::ln(1.0 + config.congestion());
+        self.congested = self.is_slower_by(config.congestion());
         if self.congested {
             self.capacity_rate = self.present_rate;
             self.restart_calm(now);
@@ -156,9 +162,26 @@ impl Saturation {
             }
         }
         let queued = f64::from(u8::from(f64::from(w.in_flight) > self.free_zone()));
-        let settle = 1.0 - math::exp(-dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
-        self.standing += settle * (queued - self.standing);
+        // Most routes never queue: what is zero and stays zero needs no exponential.
+        if queued > 0.0 || self.standing > 0.0 {
+            let settle = math::lost_share(dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
+            self.standing += settle * (queued - self.standing);
+            if self.standing < STANDING_FORGOTTEN {
+                self.standing = 0.0;
+            }
+        }
         self.relax_growth(now);
+    }
+
+    /// `l > l0 + ln(1 + share)`. The logarithm lies between `share - share^2 / 2` and `share`, which
+    /// decides all but the closest cases.
+    fn is_slower_by(&self, share: f64) -> bool {
+        if self.recent_ln <= self.service_ln + share * (1.0 - 0.5 * share) {
+            false
+        } else {
+            self.recent_ln > self.service_ln + share
+                || self.recent_ln > self.service_ln + math::ln(1.0 + share)
+        }
     }
 
     fn restart_calm(&mut self, now: Timestamp) {
@@ -169,21 +192,15 @@ impl Saturation {
     fn learn_latency(&mut self, w: &Window, now: Timestamp, config: &LawConfig) {
         let all = w.uncontended.plus(w.contended);
         if let Some(mean_ln) = all.mean_ln() {
-            let weight = math::ewma_weight(config.horizon_samples(), f64::from(all.count));
+            let weight = config.horizon_weight(f64::from(all.count));
             self.recent_ln += weight * (mean_ln - self.recent_ln);
         }
         let (Some(mean), Some(mean_ln)) = (w.uncontended.mean(), w.uncontended.mean_ln()) else {
             return;
         };
         let count = f64::from(w.uncontended.count);
-        let gap = now.secs_since(self.last_uncontended) / count;
-        let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
-        let per_sample =
-            math::clamp(1.0 - math::exp(-gap / memory), SERVICE_WEIGHT.0, SERVICE_WEIGHT.1);
-        // While there are few samples they are simply averaged.
         self.samples = math::min(self.samples + count, 1e9);
-        let per_sample = math::max(per_sample, 1.0 / self.samples);
-        let weight = math::ewma_weight(1.0 / per_sample, count);
+        let weight = self.service_weight(now.secs_since(self.last_uncontended), count);
         self.service_secs = math::max(
             self.service_secs + weight * (mean - self.service_secs),
             SHORTEST_SERVICE_SECS,
@@ -196,6 +213,30 @@ impl Saturation {
         self.last_uncontended = now;
     }
 
+    /// How far `count` uncontended samples, spread over `elapsed_secs`, move R0 and l0: by a memory
+    /// of so many service times, between bounds for each sample. While there are few samples they
+    /// are simply averaged.
+    fn service_weight(&self, elapsed_secs: f64, count: f64) -> f64 {
+        let memory = math::max(1.0, STANDING_SERVICE_TIMES * self.service_secs);
+        let (slowest, fastest) = SERVICE_WEIGHT;
+        // One sample's 1 - exp(-x) lies between x - x^2/2 and x; that decides most cases.
+        let x = elapsed_secs / (count * memory);
+        let least = if x < 1.0 { x - 0.5 * x * x } else { 0.5 };
+        if x < fastest && least > slowest && least * self.samples > 1.0 {
+            // Within the bounds the samples together weigh what their time does.
+            return math::lost_share(elapsed_secs / memory);
+        }
+        let per_sample = if least >= fastest {
+            fastest
+        } else if x <= slowest {
+            slowest
+        } else {
+            math::clamp(1.0 - math::exp(-x), slowest, fastest)
+        };
+        let per_sample = math::max(per_sample, 1.0 / self.samples);
+        if count > 1.0 { math::ewma_weight(1.0 / per_sample, count) } else { per_sample }
+    }
+
     pub(super) fn rebase(&mut self, now: Timestamp) {
         for moment in [&mut self.calm_since, &mut self.grown_at, &mut self.last_uncontended] {
             *moment = (*moment).min(now);
@@ -203,9 +244,11 @@ impl Saturation {
     }
 
     fn relax_growth(&mut self, now: Timestamp) {
-        let elapsed = now.secs_since(self.grown_at);
-        let keep = math::exp(-elapsed / (GROWTH_SERVICE_TIMES * self.service_secs));
-        self.growth = 1.0 + (self.growth - 1.0) * keep;
+        if self.growth > 1.0 {
+            let elapsed = now.secs_since(self.grown_at);
+            let keep = math::exp(-elapsed / (GROWTH_SERVICE_TIMES * self.service_secs));
+            self.growth = 1.0 + (self.growth - 1.0) * keep;
+        }
         self.grown_at = now;
     }
 
@@ -229,3 +272,7 @@ impl Saturation {
         allowed
     }
 }
+
+#[cfg(test)]
+#[path = "saturation_tests.rs"]
+mod tests;

@@ -11,6 +11,10 @@ use super::window::Latencies;
 use crate::math;
 use crate::time::Timestamp;
 
+mod rested;
+
+pub(super) use rested::RestedStartup;
+
 /// Requests whose mean latency is the yardstick for calm: the first ten admitted.
 pub(super) const YARDSTICK_REQUESTS: u32 = 10;
 /// How many of them must have returned before the yardstick is known.

@@ -29,6 +29,20 @@ fn poison_and_backward_time_decay_nothing() {
     assert!(decay(0.1, 1e9) < 1e-300);
 }
 
+#[test]
+fn the_lost_share_is_exact_to_the_last_digits() {
+    let mut x = 1e-18;
+    while x < 50.0 {
+        let exact = -libm::expm1(-x);
+        let tolerance = if x > 0.125 { 2e-15 } else { 4.0 * f64::EPSILON };
+        assert!((lost_share(x) - exact).abs() <= tolerance * exact, "{x}: {}", lost_share(x));
+        x *= 1.000_37;
+    }
+    for nothing in [0.0, -0.0, -1.0, f64::NAN, f64::NEG_INFINITY] {
+        assert!(lost_share(nothing).abs() < f64::MIN_POSITIVE);
+    }
+}
+
 /// Every octave, densely: the bound of the documentation holds everywhere, not on average.
 #[test]
 fn log2_fixed_is_within_one_part_in_256_and_never_decreases() {

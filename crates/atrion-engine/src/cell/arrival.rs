@@ -13,36 +13,64 @@ use super::{
     SAMPLING_SHIFT, SHADOW, Ticket, UNMEASURED, WALL, load_f32, lower, upper,
 };
 
-impl Cell {
-    /// The decision for a request of `volts`.
+/// What became of an arrival that may have been easy.
+pub(crate) enum Calm {
+    /// Admitted, and not measured.
+    Counted(Ticket),
+    /// Admitted; its ticket is still to be had from [`Cell::measure`].
+    Measured { in_flight: u32, place: u8 },
+    /// Not decided.
+    Not,
+}
+
+impl Calm {
     #[inline]
+    const fn counted(place: u8, control: u64) -> Self {
+        Self::Counted(Ticket::new(UNMEASURED, 0, Kind::Plain, place, control))
+    }
+}
+
+impl Cell {
+    /// The decision for a request of `volts`, as [`Route::admit`](crate::Route::admit) puts it
+    /// together.
+    #[cfg(all(test, loom))]
     pub(crate) fn admit<E: Env>(&self, volts: f64, env: &E) -> Result<Ticket, Refusal> {
+        match self.admit_calm(volts) {
+            Calm::Counted(ticket) => Ok(ticket),
+            Calm::Measured { in_flight, place } => Ok(self.measure(volts, in_flight, place, env)),
+            Calm::Not => self.admit_slow(volts, env),
+        }
+    }
+
+    /// The decision as long as it is easy. It knows neither clock nor refusals, so that it is small
+    /// enough to become part of the caller.
+    #[inline]
+    pub(crate) fn admit_calm(&self, volts: f64) -> Calm {
         let fast = self.fast.load(Relaxed);
         let control = self.control.load(Relaxed);
         if volts > f64::from(f32::from_bits(lower(fast))) {
             if let Some(lanes) = self.traffic.lanes() {
                 if let Some((place, nth)) = lanes.try_enter(self.lane_limit.load(Relaxed)) {
                     if nth & Self::sparse(control) != 0 {
-                        return Ok(Ticket::new(UNMEASURED, 0, Kind::Plain, place, control));
+                        return Calm::counted(place, control);
                     }
-                    let in_flight = self.present(self.traffic.read());
-                    return Ok(self.measure(volts, in_flight, place, env));
+                    let in_flight = self.count_present();
+                    return Calm::Measured { in_flight, place };
                 }
             } else if self.traffic.read_shared().in_flight < upper(fast) {
                 let before = self.traffic.enter_shared();
                 let in_flight = before.in_flight.wrapping_add(1);
                 if in_flight <= upper(fast) {
-                    let place = SHARED;
                     if before.admitted() & Self::sparse(control) != 0 {
-                        return Ok(Ticket::new(UNMEASURED, 0, Kind::Plain, place, control));
+                        return Calm::counted(SHARED, control);
                     }
-                    return Ok(self.measure(volts, in_flight, place, env));
+                    return Calm::Measured { in_flight, place: SHARED };
                 }
                 // Others entered since the first look: the slow path compares again.
                 self.traffic.leave(SHARED);
             }
         }
-        self.admit_slow(volts, env)
+        Calm::Not
     }
 
     /// Mask of the admissions that are not measured.
@@ -51,9 +79,10 @@ impl Cell {
         (1 << ((control >> SAMPLING_SHIFT) as u32 & 7)) - 1
     }
 
-    /// Starts the measurement of a request that was admitted on the fast path.
-    #[inline]
-    pub(super) fn measure<E: Env>(&self, volts: f64, in_flight: u32, place: u8, env: &E) -> Ticket {
+    /// Starts the measurement of a request that was admitted on the fast path. Not a part of it:
+    /// what one request in many needs would take registers from all.
+    #[inline(never)]
+    pub(crate) fn measure<E: Env>(&self, volts: f64, in_flight: u32, place: u8, env: &E) -> Ticket {
         let now = env.now();
         self.note_ground(volts);
         let gate = self.gate(self.control.load(Relaxed));
@@ -68,7 +97,7 @@ impl Cell {
     }
 
     #[cold]
-    pub(super) fn admit_slow<E: Env>(&self, volts: f64, env: &E) -> Result<Ticket, Refusal> {
+    pub(crate) fn admit_slow<E: Env>(&self, volts: f64, env: &E) -> Result<Ticket, Refusal> {
         let now = env.now();
         if self.is_due(now) {
             self.tick(now, env);
@@ -103,6 +132,12 @@ impl Cell {
     pub(super) fn enter(&self, now: Timestamp, kind: Kind) -> Ticket {
         let (place, reading) = self.traffic.enter();
         Ticket::new(now, self.present(reading), kind, place, self.control.load(Relaxed))
+    }
+
+    /// How many requests are in flight, counted lane by lane.
+    #[cold]
+    fn count_present(&self) -> u32 {
+        self.present(self.traffic.read())
     }
 
     /// Requests in flight that are believed to be alive.

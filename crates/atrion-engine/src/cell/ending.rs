@@ -5,7 +5,9 @@ use atrion_core::math;
 use atrion_core::time::Timestamp;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Cell, EXACT, Env, Inner, Kind, LONGEST_NANOS, OPEN, Ticket, UNMEASURED, upper};
+use super::{
+    Cell, EXACT, Env, Inner, Kind, LONGEST_NANOS, OPEN, SHORTEST_NANOS, Ticket, UNMEASURED, upper,
+};
 
 impl Cell {
     /// The request ended well.
@@ -13,10 +15,15 @@ impl Cell {
     pub(crate) fn succeed<E: Env>(&self, ticket: Ticket, env: &E) {
         if ticket.start == UNMEASURED {
             self.traffic.complete(ticket.place());
-            return;
+        } else {
+            self.succeed_measured(ticket, env);
         }
+    }
+
+    #[inline(never)]
+    fn succeed_measured<E: Env>(&self, ticket: Ticket, env: &E) {
         let now = env.now();
-        let nanos = now.nanos_since(ticket.start).min(LONGEST_NANOS);
+        let nanos = now.nanos_since(ticket.start).clamp(SHORTEST_NANOS, LONGEST_NANOS);
         let control = self.control.load(Relaxed);
         self.found(ticket);
         self.traffic.complete(ticket.place());

@@ -180,6 +180,11 @@ impl Cell {
         Timestamp::from_nanos(self.last_tick.load(Relaxed))
     }
 
+    /// About when the last request ended; as new routes have none, when the route was made.
+    pub(crate) fn last_done(&self) -> Timestamp {
+        Timestamp::from_nanos(self.last_done.load(Relaxed))
+    }
+
     /// Forgets everything learned and remembered; requests in flight stay counted.
     pub(crate) fn reset(&self, now: Timestamp, law: &LawConfig) {
         let mut inner = self.inner();

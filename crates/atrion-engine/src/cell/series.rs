@@ -14,7 +14,7 @@ use crate::shed::Parts;
 
 use super::{
     CONGESTED, Cell, EXACT, Env, FORCED_CLOSED, HIGHEST_GROUND_VOLTS, Inner, Kind, LONGEST_NANOS,
-    Met, SERIES, SHADOW, Ticket, UNMEASURED, WALL, load_f32, store_f32, upper,
+    Met, SERIES, SHADOW, SHORTEST_NANOS, Ticket, UNMEASURED, WALL, load_f32, store_f32, upper,
 };
 
 /// What the process remembers of a request, in the ticket's spare bits.
@@ -189,7 +189,7 @@ impl Cell {
         if now < ticket.start {
             return self.tick(now, env);
         }
-        let nanos = now.nanos_since(ticket.start).min(LONGEST_NANOS);
+        let nanos = now.nanos_since(ticket.start).clamp(SHORTEST_NANOS, LONGEST_NANOS);
         let code = route.relative_code(nanos);
         if self.control.load(Relaxed) & EXACT != 0 || ticket.tag & SCOUT != 0 {
             let Some(mut inner) = self.try_inner() else { return };

@@ -1,0 +1,103 @@
+//! What routes cost in memory: gated for the idle, told for those in use.
+//!
+//! Bytes are counted as they are asked of the allocator, so they are the same on every run.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use atrion_core::flow::Priority;
+use atrion_engine::{Atrion, Config};
+use atrion_state::clock::ManualClock;
+
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on unchanged to the system allocator.
+#[expect(unsafe_code, reason = "counting bytes needs a global allocator")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Design goal: bytes for a route besides its name.
+const GOAL: usize = 256;
+const IDLE_SECS: f64 = 60.0;
+
+/// What a route was used for before it fell idle.
+#[derive(Clone, Copy, Debug)]
+enum Past {
+    Untouched,
+    InStartup,
+    Learned,
+}
+
+impl Past {
+    const fn requests(self) -> u32 {
+        match self {
+            Self::Untouched => 0,
+            Self::InStartup => 3,
+            Self::Learned => 120,
+        }
+    }
+}
+
+/// Bytes for each of `routes` routes besides their names: in use, and at rest.
+fn measured(routes: usize, past: Past) -> (usize, usize) {
+    let config = Config::builder().route_limit(routes).route_idle_secs(IDLE_SECS).build();
+    let clock = ManualClock::new();
+    let builder = Atrion::builder().clock(clock.clone()).seed(1).config(config.expect("valid"));
+    let atrion = builder.build().expect("valid");
+    let names: Vec<String> = (0..routes).map(|i| format!("api/v1/resource/{i}")).collect();
+    let name_bytes: usize = names.iter().map(String::len).sum();
+    let before = BYTES.load(Relaxed);
+    let mut in_use = None;
+    for names in names.chunks(100_000) {
+        for name in names {
+            atrion.route(name);
+        }
+        for _ in 0..past.requests() {
+            clock.advance(Duration::from_millis(20));
+            for name in names {
+                atrion.route(name).admit(Priority::Normal).expect("calm").success();
+            }
+        }
+        let first = names.iter().map(String::len).sum::<usize>();
+        in_use.get_or_insert((BYTES.load(Relaxed) - before - first) / names.len());
+        clock.advance(Duration::from_secs_f64(IDLE_SECS));
+    }
+    // The first pass spares those that were looked up lately, and meets some of them twice.
+    for _ in 0..4 {
+        atrion.tick();
+    }
+    assert_eq!(atrion.stats().resting, routes, "{past:?}");
+    let resting = (BYTES.load(Relaxed) - before - name_bytes) / routes;
+    (in_use.unwrap_or_default(), resting)
+}
+
+#[test]
+fn idle_routes_stay_within_the_goal() {
+    for (routes, past) in [
+        (100_000, Past::Untouched),
+        (100_000, Past::InStartup),
+        (100_000, Past::Learned),
+        (1_000_000, Past::InStartup),
+    ] {
+        let (in_use, resting) = measured(routes, past);
+        println!("{routes} routes, {past:?}: {in_use} B in use, {resting} B at rest, each");
+        assert!(resting <= GOAL, "{past:?}: {resting} B at rest");
+    }
+}
