@@ -29,6 +29,7 @@
 //! - [`scenario`]: what is served and what happens; from code, from a TOML file, or by name.
 //! - [`policy`]: who decides, with the peers' algorithms.
 //! - [`run`], [`evaluate`], [`oracle`]: one run, several, and the best static limit in hindsight.
+//! - [`draws`]: policies on random services that nobody tuned them for.
 //! - [`report`]: what is measured; [`table`] and, with the feature `svg`, `svg`: how it is shown.
 //!
 //! # What is simplified
@@ -41,10 +42,13 @@
 //! - `svg`: plots.
 //! - `tool`: the program behind `cargo xtask sim`.
 
+mod candidate;
 mod compare;
 pub mod distribution;
+pub mod draws;
 mod error;
 mod machine;
+mod parallel;
 pub mod policy;
 pub mod report;
 pub mod rng;
@@ -54,9 +58,10 @@ pub mod svg;
 pub mod table;
 mod world;
 
+pub use candidate::Candidate;
 pub use compare::{Evaluation, evaluate, oracle, runs};
 pub use distribution::Distribution;
-pub use error::{PolicyError, ScenarioError};
+pub use error::{PolicyError, ScenarioError, StudyError};
 pub use report::{Report, Summary};
 pub use scenario::{
     Class, Contention, Effect, Fault, Pauses, Retries, Scenario, ScenarioBuilder, Service,

@@ -112,3 +112,57 @@ fn the_list_names_everything() {
         assert!(out.contains(name), "{name}: {out}");
     }
 }
+
+#[test]
+fn draws_print_a_table_and_write_whole_files() {
+    let folder = Folder::new("draws");
+    let (csv, json) = (folder.file("d.csv"), folder.file("d.json"));
+    let args = [
+        "draws",
+        "--count",
+        "3",
+        "--requests",
+        "2000",
+        "--family",
+        "held-out",
+        "--seed",
+        "11",
+        "--policy",
+        "atrion",
+        "aimd",
+        "--law",
+        "queue_min=4",
+        "--csv",
+        &csv,
+        "--json",
+        &json,
+    ];
+    let (out, err) = text(&sim(&args));
+    assert!(out.starts_with("held-out draws 11 to 13,"), "{out}{err}");
+    assert!(out.contains("\nqueue_min=4 ") && out.contains("\naimd "), "{out}");
+    assert_eq!(folder.names(), ["d.csv", "d.json"], "nothing else is left");
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 3 * 4);
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(json["study"]["draws"].as_array().unwrap().len(), 3);
+    assert_eq!(json["tables"][0]["rows"][2]["policy"], "queue_min=4");
+}
+
+#[test]
+fn draws_that_cannot_be_made_say_why_and_write_nothing() {
+    let folder = Folder::new("bad-draws");
+    let csv = folder.file("d.csv");
+    for (args, named) in [
+        (&["--count", "0"][..], "draws is 0, allowed is 1 to"),
+        (&["--threads", "0"], "threads is 0"),
+        (&["--requests", "NaN"], "most_requests is NaN"),
+        (&["--policy", "aimd", "aimd"], "`aimd` was given twice"),
+        (&["--csv", "/nowhere/at/all.csv"], "there is no folder"),
+    ] {
+        let output = sim(&[&["draws", "--csv", &csv], args].concat());
+        let (_, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(err.contains(named), "{args:?}: {err}");
+    }
+    assert!(folder.names().is_empty());
+}

@@ -11,6 +11,7 @@ pub(crate) const HELP: &str = "\
 Simulates services under overload and failure, before Atrion and before what others use.
 
 Usage: cargo xtask sim [SCENARIO|FILE.toml].. [OPTIONS]
+       cargo xtask sim draws [OPTIONS]     on random services nobody tuned for
 
   SCENARIO         a name from --list, on another service with NAME@SERVICE; several are run one
                    after the other (default: steady step5x tiers gray outage)
