@@ -52,7 +52,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), String
     let bar = bar(u64::from(asked.count), "draws");
     let study =
         evaluate(asked.family, asked.count, asked.seed, &asked.candidates, &asked.options, &|| {
-            bar.inc(1)
+            bar.inc(1);
         });
     bar.finish_and_clear();
     let study = study.map_err(|e| e.to_string())?;
