@@ -4,7 +4,7 @@ use atrion_core::law::LawConfig;
 use atrion_engine::{BuildError, Config};
 
 use crate::error::StudyError;
-use crate::policy::{Choice, Context, Engine, Policy};
+use crate::policy::{Choice, Context, Engine, ModelConfig, PerRoute, Policy, Reference};
 
 /// A policy to be evaluated, under the name its results get.
 ///
@@ -29,6 +29,7 @@ pub struct Candidate {
 enum Maker {
     Named(Choice),
     Engine(Box<Config>),
+    Model(Box<ModelConfig>),
 }
 
 /// Policies that are nobody's product: references to compare with, not peers.
@@ -60,6 +61,11 @@ impl Candidate {
         Ok(Self::with_config(label, Config::builder().law(law.clone()).build()?))
     }
 
+    /// The published reference model with other settings; it gets the true mean and parallelism.
+    pub fn with_model(label: impl Into<String>, model: ModelConfig) -> Self {
+        Self { label: label.into(), maker: Maker::Model(Box::new(model)) }
+    }
+
     /// The name in results.
     pub fn label(&self) -> &str {
         &self.label
@@ -83,6 +89,9 @@ impl Candidate {
             Maker::Engine(config) => {
                 Ok(Box::new(Engine::with_config(context, config.as_ref().clone())?))
             }
+            Maker::Model(model) => Ok(Box::new(PerRoute::new(context.routes.len(), |_| {
+                Reference::with_config(**model, context.mean_secs, context.parallelism)
+            }))),
         }
     }
 

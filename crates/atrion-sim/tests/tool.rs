@@ -166,3 +166,46 @@ fn draws_that_cannot_be_made_say_why_and_write_nothing() {
     }
     assert!(folder.names().is_empty());
 }
+
+#[test]
+fn an_ablation_and_a_map_are_printed_and_written_whole() {
+    let folder = Folder::new("studies");
+    let (a, m, s) = (folder.file("a.csv"), folder.file("m.json"), folder.file("m.svg"));
+    let (out, err) =
+        text(&sim(&["ablate", "--quick", "--draws", "2", "--requests", "2000", "--csv", &a]));
+    assert!(out.contains("\nburst allowance ") && out.contains("momentum: not part"), "{out}{err}");
+    assert!(std::fs::read_to_string(&a).unwrap().lines().count() > 10);
+    let args = ["stability", "--policy", "atrion", "--points", "2", "--json", &m, "--svg", &s];
+    let (out, err) = text(&sim(&args));
+    assert!(out.starts_with("atrion: 8 points over lambda"), "{out}{err}");
+    let map: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&m).unwrap()).unwrap();
+    assert_eq!(map["cells"].as_array().unwrap().len(), 8);
+    assert_eq!(folder.names(), ["a.csv", "m.json", "m.svg"], "nothing else is left");
+}
+
+#[test]
+fn studies_that_cannot_be_made_say_why() {
+    for (args, named) in [
+        (&["ablate", "--draws", "0", "--quick"][..], "nor a draw, was given"),
+        (&["ablate", "--quick", "--requests", "inf"], "most_requests is inf"),
+        (&["stability", "--points", "0"], "points is 0, allowed is 1 to 100"),
+        (&["stability", "--points", "2", "--svg", "/nowhere/m.svg"], "there is no folder"),
+    ] {
+        let output = sim(args);
+        let (_, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(err.contains(named), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn hypotheses_come_with_a_verdict_for_each_law() {
+    let folder = Folder::new("hypotheses");
+    let csv = folder.file("h.csv");
+    let (out, err) = text(&sim(&["hypotheses", "--seeds", "2", "--csv", &csv]));
+    assert_eq!(out.matches("\n  verdict: the claim ").count(), 6, "{out}{err}");
+    // Two laws: 4 and 3 policies for H1, 2 and 3 for H2, 2 and 2 for H3, with two seeds each.
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 16 * 2);
+    assert_eq!(folder.names(), ["h.csv"], "nothing else is left");
+}

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use atrion_engine::Config;
 use atrion_sim::Candidate;
+use atrion_sim::draws::Family;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::file;
@@ -114,4 +115,54 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Options as they were given: name and value, in order; a flag's value is empty.
+pub(crate) type Given = Vec<(&'static str, OsString)>;
+
+/// Reads options that take a value and flags that take none; `None` is a call for help.
+pub(crate) fn read(
+    args: impl IntoIterator<Item = OsString>,
+    with_value: &[&'static str],
+    flags: &[&'static str],
+) -> Result<Option<Given>, String> {
+    use lexopt::Arg::{Long, Short};
+    let mut parser = lexopt::Parser::from_args(args);
+    let text = |e: lexopt::Error| e.to_string();
+    let mut given = Given::new();
+    while let Some(arg) = parser.next().map_err(text)? {
+        let name = match arg {
+            Short('h') | Long("help") => return Ok(None),
+            Long(name) => format!("--{name}"),
+            other => return Err(other.unexpected().to_string()),
+        };
+        if let Some(flag) = flags.iter().find(|f| **f == name) {
+            given.push((flag, OsString::new()));
+        } else if let Some(option) = with_value.iter().find(|o| **o == name) {
+            given.push((option, parser.value().map_err(text)?));
+        } else {
+            return Err(format!("there is no option {name}"));
+        }
+    }
+    Ok(Some(given))
+}
+
+/// The family of this name.
+pub(crate) fn family(value: &OsString) -> Result<Family, String> {
+    let known = [Family::Training, Family::HeldOut];
+    let shown = value.to_string_lossy();
+    known
+        .into_iter()
+        .find(|f| f.name() == shown)
+        .ok_or_else(|| format!("--family is `{shown}`, known are training, held-out"))
+}
+
+/// `count` seeds from `first` on.
+pub(crate) fn seeds(first: u64, count: u64) -> Result<Vec<u64>, String> {
+    const MOST_SEEDS: u64 = 10_000;
+    if count == 0 || count > MOST_SEEDS {
+        return Err(format!("--seeds is {count}, allowed is 1 to {MOST_SEEDS}"));
+    }
+    let end = first.checked_add(count).ok_or_else(|| format!("--seed is {first}, too large"))?;
+    Ok((first..end).collect())
 }

@@ -119,7 +119,7 @@ fn option(
     value: &OsString,
 ) -> Result<(), String> {
     match name {
-        "--family" => asked.family = family(value)?,
+        "--family" => asked.family = common::family(value)?,
         "--count" => asked.count = whole(name, value)?,
         "--seed" => asked.seed = whole(name, value)?,
         "--requests" => asked.options.most_requests = number(name, value, "a number")?,
@@ -130,15 +130,6 @@ fn option(
         _ => configs.push(common::with_numbers(&value.to_string_lossy())?),
     }
     Ok(())
-}
-
-fn family(value: &OsString) -> Result<Family, String> {
-    let known = [Family::Training, Family::HeldOut];
-    let shown = value.to_string_lossy();
-    known
-        .into_iter()
-        .find(|f| f.name() == shown)
-        .ok_or_else(|| format!("--family is `{shown}`, known are training, held-out"))
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! Exit status: 0 for success, 2 for a command line, a scenario or a file that makes no sense.
 
+mod ablate;
 mod args;
 mod common;
 mod draws;
 mod file;
+mod hypotheses;
 mod speed;
+mod stability;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
     let command = args.first().map(|first| first.to_string_lossy().into_owned());
     let rest = || args.iter().skip(1).cloned();
     let done = match command.as_deref() {
+        Some("ablate") => ablate::run(rest()),
         Some("draws") => draws::run(rest()),
+        Some("hypotheses") => hypotheses::run(rest()),
+        Some("stability") => stability::run(rest()),
         _ => args::parse(args.clone()).and_then(|asked| carry_out(&asked)),
     };
     match done {
