@@ -101,12 +101,12 @@ pub fn distance(one: &[f64], other: &[f64]) -> f64 {
 /// ```
 /// use atrion_sim::stability::{Class, Twins, classify};
 ///
-/// let level = [0.5; 40];
-/// let swing: Vec<f64> = (0..40).map(|k| if k % 10 < 5 { 0.0 } else { 1.0 }).collect();
+/// let level = [0.5; 60];
+/// let swing: Vec<f64> = (0..60).map(|k| if k % 10 < 5 { 0.0 } else { 1.0 }).collect();
 /// let twins = |series| Twins { one: series, other: series };
-/// assert_eq!(classify(twins(&level), twins(&[1.0; 40])), Class::Stable);
-/// assert_eq!(classify(twins(&swing), twins(&[1.0; 40])), Class::Oscillating);
-/// assert_eq!(classify(twins(&level), twins(&[0.0; 40])), Class::Deadlock);
+/// assert_eq!(classify(twins(&level), twins(&[1.0; 60])), Class::Stable);
+/// assert_eq!(classify(twins(&swing), twins(&[1.0; 60])), Class::Oscillating);
+/// assert_eq!(classify(twins(&level), twins(&[0.0; 60])), Class::Deadlock);
 /// ```
 pub fn classify(busy: Twins<'_>, calm: Twins<'_>) -> Class {
     let nothing = |series: &[f64]| series.iter().all(|share| *share <= 0.0);
