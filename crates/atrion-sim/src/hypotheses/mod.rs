@@ -114,7 +114,7 @@ impl Hypothesis {
 
     fn scenario(self) -> Result<Scenario, ScenarioError> {
         let (name, ..) = self.words();
-        let b = Scenario::builder(name, Service::fifo(4, 0.02)).class(Class::new("normal", 0.7));
+        let b = Scenario::builder(name, Service::fifo(16, 0.02)).class(Class::new("normal", 0.7));
         let dead = || Effect::Outage { min_secs: 0.001, max_secs: 0.02 };
         match self {
             Self::Momentum => {
@@ -220,6 +220,8 @@ pub struct Outcome {
     pub duty: f64,
     /// Share of the window's requests that passed.
     pub admitted: f64,
+    /// Requests that were let through to a dead dependency in the whole run.
+    pub sent_to_dead: f64,
     /// Seconds from the end of the last fault until requests were served again: infinite if they
     /// were not; `None` if the run ends too soon after it.
     pub recovery_secs: Option<f64>,
@@ -245,6 +247,7 @@ impl Outcome {
             goodput: report.goodput(),
             duty: if shares.is_empty() { 0.0 } else { passing as f64 / shares.len() as f64 },
             admitted: 1.0 - report.shed() / 100.0,
+            sent_to_dead: report.sent_to_dead as f64,
             recovery_secs: report.recovery_secs,
         }
     }
@@ -265,6 +268,8 @@ pub struct Row {
     pub duty: Spread,
     /// See [`Outcome::admitted`].
     pub admitted: Spread,
+    /// See [`Outcome::sent_to_dead`].
+    pub sent_to_dead: Spread,
     /// Over the runs that recovered; `None` if none did.
     pub recovery_secs: Option<Spread>,
     /// Runs that did not recover before their end.
@@ -284,6 +289,7 @@ impl Row {
             goodput: spread(|r| r.goodput),
             duty: spread(|r| r.duty),
             admitted: spread(|r| r.admitted),
+            sent_to_dead: spread(|r| r.sent_to_dead),
             recovery_secs: Spread::of(runs.iter().filter_map(finite)),
             never: runs.iter().filter(|r| r.recovery_secs.is_some_and(f64::is_infinite)).count(),
             runs,
@@ -408,6 +414,7 @@ mod tests {
             goodput,
             duty: 1.0,
             admitted,
+            sent_to_dead: 0.0,
             recovery_secs: Some(recovery),
         };
         Row::of(name, vec![run(0.0), run(0.01), run(-0.01)])

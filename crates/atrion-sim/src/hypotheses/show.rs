@@ -36,8 +36,17 @@ impl Trial {
 
     /// A table with the verdict above it.
     pub fn text(&self) -> String {
-        let heading =
-            ["", "mode changes", "swings", "goodput %", "duty", "admitted", "recovery s", "never"];
+        let heading = [
+            "",
+            "mode changes",
+            "swings",
+            "goodput %",
+            "duty",
+            "admitted",
+            "to dead",
+            "recovery s",
+            "never",
+        ];
         let mut lines = vec![heading.map(str::to_owned).to_vec()];
         lines.extend(self.rows.iter().map(line));
         let runs = self.rows.first().map_or(0, |r| r.runs.len());
@@ -62,6 +71,7 @@ fn line(row: &Row) -> Vec<String> {
         of(row.goodput, 1),
         of(row.duty, 2),
         of(row.admitted, 3),
+        of(row.sent_to_dead, 0),
         row.recovery_secs.map_or_else(|| "-".to_owned(), |s| of(s, 1)),
         row.never.to_string(),
     ]
@@ -71,7 +81,7 @@ fn line(row: &Row) -> Vec<String> {
 pub fn csv(trials: &[Trial], seeds: &[u64]) -> String {
     let mut out = String::from(
         "hypothesis,subject,claim,policy,seed,mode_changes,swings,goodput_percent,duty,admitted,\
-         recovery_secs\r\n",
+         sent_to_dead,recovery_secs\r\n",
     );
     for trial in trials {
         for row in &trial.rows {
@@ -79,7 +89,7 @@ pub fn csv(trials: &[Trial], seeds: &[u64]) -> String {
                 let recovery = run.recovery_secs.map_or(String::new(), |s| s.to_string());
                 let _ = write!(
                     out,
-                    "{},{},{},{},{seed},{},{},{},{},{},{recovery}\r\n",
+                    "{},{},{},{},{seed},{},{},{},{},{},{},{recovery}\r\n",
                     trial.name,
                     trial.subject,
                     quoted(trial.claim.words()),
@@ -88,7 +98,8 @@ pub fn csv(trials: &[Trial], seeds: &[u64]) -> String {
                     run.swings,
                     run.goodput,
                     run.duty,
-                    run.admitted
+                    run.admitted,
+                    run.sent_to_dead
                 );
             }
         }

@@ -9,8 +9,10 @@ use serde::Serialize;
 /// Below and above this, a share counts as closed and as open.
 const CLOSED: f64 = 0.25;
 const OPEN: f64 = 0.75;
-/// Changes between closed and open within one phase that make an oscillation: two whole swings.
+/// Changes between closed and open within one phase that make an oscillation: two whole swings, and
+/// one in every hundred stretches, so that single blips in a long phase do not.
 const CHANGES: usize = 4;
+const CHANGES_PER_STRETCH: f64 = 0.02;
 /// Twins that differ by this much of all shares at the end, on average, have parted ...
 const PARTED: f64 = 0.1;
 /// ... if that is also this many times what they differed by just after the disturbance. A mere
@@ -92,8 +94,8 @@ pub fn distance(one: &[f64], other: &[f64]) -> f64 {
 ///   nothing is wrong any more. An empty `calm` is no deadlock.
 /// - **chaotic**: in the late half of `busy`, or in `calm`, the twins are 0.1 apart on average, and
 ///   four times as far as in the first tenth of `busy`, which begins with the disturbance.
-/// - **oscillating**: four changes between closed (below 0.25) and open (above 0.75) in the late
-///   half of `busy`, or in `calm`.
+/// - **oscillating**: four changes between closed (below 0.25) and open (above 0.75), and two in
+///   every hundred stretches, in the late half of `busy`, or in `calm`.
 /// - **stable**: none of these.
 ///
 /// They are tried in this order.
@@ -123,10 +125,15 @@ pub fn classify(busy: Twins<'_>, calm: Twins<'_>) -> Class {
     if parted(late) || parted(calm) {
         return Class::Chaotic;
     }
-    if changes(late.one) >= CHANGES || changes(calm.one) >= CHANGES {
+    if swings(late.one) || swings(calm.one) {
         return Class::Oscillating;
     }
     Class::Stable
+}
+
+fn swings(series: &[f64]) -> bool {
+    let count = changes(series);
+    count >= CHANGES && count as f64 >= CHANGES_PER_STRETCH * series.len() as f64
 }
 
 fn late_half(series: &[f64]) -> &[f64] {
@@ -208,6 +215,9 @@ mod tests {
         for busy in [same(&wave), same(&transient), Twins { one: &wave, other: &noise }] {
             assert_eq!(classify(busy, same(&OPEN_ALWAYS)), Class::Stable);
         }
+        let mut blips = [1.0; 400];
+        (blips[50], blips[350]) = (0.0, 0.0);
+        assert_eq!(classify(same(&wave), same(&blips)), Class::Stable, "two blips in 400");
         // One trickle is enough for not being locked; nothing measured proves nothing.
         let mut trickle = [0.0; 50];
         trickle[30] = 0.02;

@@ -29,20 +29,28 @@ impl Class {
 impl Map {
     /// Counts by class, and where the default lies.
     pub fn text(&self) -> String {
-        let mut lines = vec![["class", "points", "share"].map(str::to_owned).to_vec()];
+        let heading = ["class", "points", "share", "mean goodput"];
+        let mut lines = vec![heading.map(str::to_owned).to_vec()];
         for class in Class::ALL {
             let count = self.count(class);
             let share = 100.0 * count as f64 / self.cells.len().max(1) as f64;
-            lines.push(vec![class.name().to_owned(), count.to_string(), format!("{share:.1} %")]);
+            let of_class = self.cells.iter().filter(|p| p.class == class);
+            let goodput = of_class.map(|p| p.goodput).sum::<f64>() / count as f64;
+            let runs = count > 0 && class != Class::Refused;
+            let goodput = if runs { format!("{goodput:.1} %") } else { "-".to_owned() };
+            let (name, share) = (class.name().to_owned(), format!("{share:.1} %"));
+            lines.push(vec![name, count.to_string(), share, goodput]);
         }
         let axes: Vec<String> = self.axes.iter().map(sentence).collect();
         let nearest = self.nearest_to_default().map_or("unknown", Class::name);
         format!(
-            "{}: {} points over {}\n{}the point nearest to the default is {nearest}\n",
+            "{}: {} points over {}\n{}{} of the stable points keep less than half of the possible \
+             goodput\nthe point nearest to the default is {nearest}\n",
             self.subject.name(),
             self.cells.len(),
             axes.join(", "),
-            align(&lines)
+            align(&lines),
+            self.starving()
         )
     }
 
@@ -188,7 +196,7 @@ mod tests {
     fn text_csv_and_svg_show_every_class_and_point() {
         let map = map();
         let text = map.text();
-        assert!(text.contains("stable            5  62.5 %"), "{text}");
+        assert!(text.contains("stable            5  62.5 %        50.0 %"), "{text}");
         assert_eq!(map.csv().lines().count(), 9);
         let svg = map.svg();
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"), "{svg}");

@@ -1,8 +1,8 @@
 //! The stability map: a law's numbers swept in three dimensions, each point classified.
 //!
-//! At each point the law stands before a service of four workers and 40 ms, always the same service
-//! time, so that nothing but the callers' moments is random, and those are the same in every run: 10 s
-//! of 70 % load, 30 s of twice the capacity, 5 s in which everything fails, 60 s of 70 % load. Then
+//! At each point the law stands before a service of eight workers and 20 ms, always the same service
+//! time, so that nothing but the callers' moments is random, and those are the same in every run: 5 s
+//! of 70 % load, 20 s of twice the capacity, 5 s in which everything fails, 40 s of 70 % load. Then
 //! once more, with one request refused at the start of the overload: the twin. [`classify`] has the
 //! criteria.
 //!
@@ -35,13 +35,16 @@ use crate::{Distribution, scenario};
 
 const CALM: f64 = 0.7;
 /// Seconds: overload, outage, calm again, end.
-const BUSY: (f64, f64) = (10.0, 40.0);
-const DEAD: (f64, f64) = (40.0, 45.0);
-const END: f64 = 105.0;
+const BUSY: (f64, f64) = (5.0, 25.0);
+const DEAD: (f64, f64) = (25.0, 30.0);
+const END: f64 = 70.0;
 /// The calm phase is judged after this, when whatever recovers quickly has recovered.
-const CALM_FROM: f64 = 65.0;
-/// Length of the stretches whose shares are compared.
-const STRETCH_SECS: f64 = 1.0;
+const CALM_FROM: f64 = 45.0;
+/// Length of the stretches whose shares are compared: a tick of the published model, which opens and
+/// closes from tick to tick.
+const STRETCH_SECS: f64 = 0.1;
+/// Percent of the possible goodput.
+const HALF: f64 = 50.0;
 const MOST_POINTS: usize = 100;
 const MOST_THREADS: f64 = 1024.0;
 
@@ -114,6 +117,13 @@ impl Map {
         cell.filter(|_| inside).map(|p| p.class)
     }
 
+    /// Stable points that keep less than half of the possible goodput: what never moves need not be
+    /// any good.
+    pub fn starving(&self) -> usize {
+        let starves = |p: &&Point| p.class == Class::Stable && p.goodput < HALF;
+        self.cells.iter().filter(starves).count()
+    }
+
     /// How many points are of a class.
     pub fn count(&self, class: Class) -> usize {
         self.cells.iter().filter(|p| p.class == class).count()
@@ -146,7 +156,7 @@ pub fn sweep(plan: &Plan, progress: &(dyn Fn() + Sync)) -> Result<Map, StudyErro
 
 /// What every point goes through.
 fn course() -> Result<Scenario, ScenarioError> {
-    let service = Service::fifo(4, 0.04).with_distribution(Distribution::Constant);
+    let service = Service::fifo(8, 0.02).with_distribution(Distribution::Constant);
     let overload = Effect::Load { factor: 2.0 / CALM, class: None };
     let dead = Effect::Outage { min_secs: 0.01, max_secs: 0.01 };
     scenario::Scenario::builder("stability", service)
@@ -186,7 +196,7 @@ fn shares(report: &Report) -> Vec<f64> {
 }
 
 fn cut(series: &[f64], from: f64, to: f64) -> &[f64] {
-    let index = |secs: f64| ((secs / STRETCH_SECS) as usize).min(series.len());
+    let index = |secs: f64| ((secs / STRETCH_SECS + 0.5) as usize).min(series.len());
     series.get(index(from)..index(to)).unwrap_or_default()
 }
 
@@ -292,7 +302,7 @@ mod tests {
 
     #[test]
     fn policies_of_known_character_are_told_apart() {
-        assert_eq!(class_of(|| Box::new(Static::new(6))), Class::Stable);
+        assert_eq!(class_of(|| Box::new(Static::new(12))), Class::Stable);
         assert_eq!(class_of(|| Box::new(Unlimited)), Class::Stable);
         assert_eq!(class_of(|| Box::new(Blinking)), Class::Oscillating);
         assert_eq!(class_of(|| Box::new(Offended::default())), Class::Deadlock);

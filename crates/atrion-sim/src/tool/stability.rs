@@ -24,9 +24,9 @@ Usage: cargo xtask sim stability [OPTIONS]
   --json FILE      the same with the axes
   --help           this text
 
-Each point runs twice: 10 s of 70 % load, 30 s of twice the capacity, 5 s of outage, 60 s of 70 %
+Each point runs twice: 5 s of 70 % load, 20 s of twice the capacity, 5 s of outage, 40 s of 70 %
 load; the second time one request is refused when the overload begins. Deadlock: nothing is admitted
-in the last 40 s. Chaotic: the two runs part, and part further. Oscillating: two whole swings between
+in the last 25 s. Chaotic: the two runs part, and part further. Oscillating: two whole swings between
 closed and open while nothing outside changes. Refused: the configuration does not allow the numbers.
 ";
 
