@@ -1,5 +1,7 @@
 //! The errors of the simulator.
 
+use atrion_core::error::ConfigError;
+use atrion_engine::BuildError;
 use thiserror::Error;
 
 /// A scenario that cannot be run.
@@ -81,6 +83,63 @@ pub enum PolicyError {
         /// The largest limit.
         max: u32,
     },
+}
+
+/// An evaluation over many runs that cannot be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// A number lies outside its range, or is NaN or infinite.
+    #[error("{field} is {value}, allowed is {min} to {max}")]
+    OutOfRange {
+        /// The number's name.
+        field: &'static str,
+        /// The value that was refused.
+        value: f64,
+        /// The smallest allowed value.
+        min: f64,
+        /// The largest allowed value.
+        max: f64,
+    },
+    /// There is nobody to evaluate.
+    #[error("no {what} was given, at least one is needed")]
+    Nothing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// Two rows would have the same name.
+    #[error("`{name}` was given twice")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// The engine cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A scenario does not make sense.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A policy does not exist.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl StudyError {
+    /// `value` if it lies in `[min, max]`, which no NaN does.
+    pub(crate) fn check(
+        field: &'static str,
+        value: f64,
+        (min, max): (f64, f64),
+    ) -> Result<(), Self> {
+        if value >= min && value <= max {
+            Ok(())
+        } else {
+            Err(Self::OutOfRange { field, value, min, max })
+        }
+    }
 }
 
 /// `value` if it lies in `[min, max]`, which no NaN does.

@@ -29,6 +29,10 @@
 //! - [`scenario`]: what is served and what happens; from code, from a TOML file, or by name.
 //! - [`policy`]: who decides, with the peers' algorithms.
 //! - [`run`], [`evaluate`], [`oracle`]: one run, several, and the best static limit in hindsight.
+//! - [`ablate`]: what each term of the law contributes.
+//! - [`draws`]: policies on random services that nobody tuned them for.
+//! - [`stability`]: the map of stable, oscillating, deadlocked and chaotic settings.
+//! - [`hypotheses`]: H1 to H3 of the stability analysis, tested.
 //! - [`report`]: what is measured; [`table`] and, with the feature `svg`, `svg`: how it is shown.
 //!
 //! # What is simplified
@@ -41,22 +45,29 @@
 //! - `svg`: plots.
 //! - `tool`: the program behind `cargo xtask sim`.
 
+pub mod ablate;
+mod candidate;
 mod compare;
 pub mod distribution;
+pub mod draws;
 mod error;
+pub mod hypotheses;
 mod machine;
+mod parallel;
 pub mod policy;
 pub mod report;
 pub mod rng;
 pub mod scenario;
+pub mod stability;
 #[cfg(feature = "svg")]
 pub mod svg;
 pub mod table;
 mod world;
 
+pub use candidate::Candidate;
 pub use compare::{Evaluation, evaluate, oracle, runs};
 pub use distribution::Distribution;
-pub use error::{PolicyError, ScenarioError};
+pub use error::{PolicyError, ScenarioError, StudyError};
 pub use report::{Report, Summary};
 pub use scenario::{
     Class, Contention, Effect, Fault, Pauses, Retries, Scenario, ScenarioBuilder, Service,

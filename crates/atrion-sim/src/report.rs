@@ -142,7 +142,7 @@ impl Report {
 }
 
 /// Mean and standard deviation of a figure over seeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Spread {
     /// The mean; infinite if one of the values is.
     pub mean: f64,
@@ -151,7 +151,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Option<Self> {
+    pub(crate) fn of(values: impl Iterator<Item = f64> + Clone) -> Option<Self> {
         let n = values.clone().count() as f64;
         if n < 1.0 {
             return None;

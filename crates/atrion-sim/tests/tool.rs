@@ -112,3 +112,100 @@ fn the_list_names_everything() {
         assert!(out.contains(name), "{name}: {out}");
     }
 }
+
+#[test]
+fn draws_print_a_table_and_write_whole_files() {
+    let folder = Folder::new("draws");
+    let (csv, json) = (folder.file("d.csv"), folder.file("d.json"));
+    let args = [
+        "draws",
+        "--count",
+        "3",
+        "--requests",
+        "2000",
+        "--family",
+        "held-out",
+        "--seed",
+        "11",
+        "--policy",
+        "atrion",
+        "aimd",
+        "--law",
+        "queue_min=4",
+        "--csv",
+        &csv,
+        "--json",
+        &json,
+    ];
+    let (out, err) = text(&sim(&args));
+    assert!(out.starts_with("held-out draws 11 to 13,"), "{out}{err}");
+    assert!(out.contains("\nqueue_min=4 ") && out.contains("\naimd "), "{out}");
+    assert_eq!(folder.names(), ["d.csv", "d.json"], "nothing else is left");
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 3 * 4);
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(json["study"]["draws"].as_array().unwrap().len(), 3);
+    assert_eq!(json["tables"][0]["rows"][2]["policy"], "queue_min=4");
+}
+
+#[test]
+fn draws_that_cannot_be_made_say_why_and_write_nothing() {
+    let folder = Folder::new("bad-draws");
+    let csv = folder.file("d.csv");
+    for (args, named) in [
+        (&["--count", "0"][..], "draws is 0, allowed is 1 to"),
+        (&["--threads", "0"], "threads is 0"),
+        (&["--requests", "NaN"], "most_requests is NaN"),
+        (&["--policy", "aimd", "aimd"], "`aimd` was given twice"),
+        (&["--csv", "/nowhere/at/all.csv"], "there is no folder"),
+    ] {
+        let output = sim(&[&["draws", "--csv", &csv], args].concat());
+        let (_, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(err.contains(named), "{args:?}: {err}");
+    }
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn an_ablation_and_a_map_are_printed_and_written_whole() {
+    let folder = Folder::new("studies");
+    let (a, m, s) = (folder.file("a.csv"), folder.file("m.json"), folder.file("m.svg"));
+    let (out, err) =
+        text(&sim(&["ablate", "--quick", "--draws", "2", "--requests", "2000", "--csv", &a]));
+    assert!(out.contains("\nburst allowance ") && out.contains("momentum: not part"), "{out}{err}");
+    assert!(std::fs::read_to_string(&a).unwrap().lines().count() > 10);
+    let args = ["stability", "--policy", "atrion", "--points", "2", "--json", &m, "--svg", &s];
+    let (out, err) = text(&sim(&args));
+    assert!(out.starts_with("atrion: 8 points over lambda"), "{out}{err}");
+    let map: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&m).unwrap()).unwrap();
+    assert_eq!(map["cells"].as_array().unwrap().len(), 8);
+    assert_eq!(folder.names(), ["a.csv", "m.json", "m.svg"], "nothing else is left");
+}
+
+#[test]
+fn studies_that_cannot_be_made_say_why() {
+    for (args, named) in [
+        (&["ablate", "--draws", "0", "--quick"][..], "nor a draw, was given"),
+        (&["ablate", "--quick", "--requests", "inf"], "most_requests is inf"),
+        (&["stability", "--points", "0"], "points is 0, allowed is 1 to 100"),
+        (&["stability", "--points", "2", "--svg", "/nowhere/m.svg"], "there is no folder"),
+    ] {
+        let output = sim(args);
+        let (_, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(err.contains(named), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn hypotheses_come_with_a_verdict_for_each_law() {
+    let folder = Folder::new("hypotheses");
+    let csv = folder.file("h.csv");
+    let (out, err) = text(&sim(&["hypotheses", "--seeds", "2", "--csv", &csv]));
+    assert_eq!(out.matches("\n  verdict: the claim ").count(), 6, "{out}{err}");
+    // Two laws: 4 and 3 policies for H1, 2 and 3 for H2, 2 and 2 for H3, with two seeds each.
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 16 * 2);
+    assert_eq!(folder.names(), ["h.csv"], "nothing else is left");
+}

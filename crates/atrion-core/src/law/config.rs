@@ -74,6 +74,14 @@ law_config! {
     /// Queue allowance while the queue is transient (it drains again); matters for services that
     /// work on one or two requests at a time.
     queue_burst = 6.0 ["requests"] in 0.0 ..= 1e6;
+    /// Share of h, the current up to which a passing queue resists nobody; 0 lets voltage count in
+    /// every queue.
+    queue_passing = 1.0 [""] in 0.0 ..= 1.0;
+    /// Factor up to which the free zone may be enlarged on trial; 1 makes no trials.
+    growth_max = 4.0 [""] in 1.0 ..= 4.0;
+    /// Parallelism above this multiple of what Little's law says falls; a large one never lets it
+    /// fall.
+    parallelism_slack = 1.5 [""] in 1.0 ..= 1e9;
     /// Latency above the baseline, as a fraction, that counts as congestion.
     congestion = 0.35 [""] in 0.01 ..= 10.0;
     /// Samples over which latency, throughput and in-flight averages look back.
@@ -83,8 +91,10 @@ law_config! {
     /// In-flight limit of a route that has learned nothing yet; it grows by one per success.
     /// Lower it for services that collapse under little concurrency.
     start_limit = 16.0 ["requests"] in 1.0 ..= 1e6;
-    /// Requests measured on a drained service when it started inside an overload.
-    exhale_samples = 20.0 ["requests"] in 4.0 ..= 1000.0;
+    /// Requests measured on a drained service when it started inside an overload. 0 measures
+    /// nothing: the route goes on with what it learned under load. 1 to 3 are refused, they would
+    /// measure next to nothing.
+    exhale_samples = 20.0 ["requests"] in 0.0 ..= 1000.0;
     /// Completions over which the error rate looks back.
     error_samples = 20.0 ["samples"] in 2.0 ..= 1e5;
     /// Error rate above which the route is being wounded.
@@ -198,6 +208,9 @@ impl LawConfigBuilder {
                 });
             }
         }
+        if c.exhale_samples > 0.0 {
+            OutOfRange::check("law.exhale_samples", c.exhale_samples, "requests", 4.0, 1000.0)?;
+        }
         // Otherwise scars settle below the threshold: they refuse for ever and nobody looks.
         let settles_at = c.trauma_ohms_per_sec / c.healing_per_sec;
         if c.trauma_ohms_per_sec > 0.0 && settles_at <= c.open_ohms {
@@ -228,6 +241,9 @@ mod tests {
         assert_eq!(e.to_string(), "law.close_ohms is 200, which must be below law.open_ohms (100)");
         assert!(LawConfig::builder().open_ohms(600.0).build().is_err());
         assert!(LawConfig::builder().trauma_ohms_per_sec(5.0).build().is_err());
+        let samples = |n: f64| LawConfig::builder().exhale_samples(n).build();
+        assert!(samples(0.0).is_ok() && samples(4.0).is_ok());
+        assert!(samples(1.0).unwrap_err().to_string().starts_with("law.exhale_samples is 1 req"));
     }
 
     #[cfg(feature = "serde")]

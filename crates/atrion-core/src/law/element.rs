@@ -194,8 +194,15 @@ impl Element {
             Learning::Startup(s) => (f64::from(s.limit()), 1.0, 0.0, true, true, 0),
             Learning::Exhale(e) => (f64::from(e.limit()), 1.0, 0.0, true, true, 0),
             Learning::Running(s) => {
-                let (zone, queue) = (s.free_zone(), s.queue(shared_secs, config));
-                (zone, queue, s.passing(), false, false, s.uncontended_limit())
+                let (zone, queue) = (s.free_zone(config), s.queue(shared_secs, config));
+                (
+                    zone,
+                    queue,
+                    config.queue_passing() * s.passing(),
+                    false,
+                    false,
+                    s.uncontended_limit(),
+                )
             }
         };
         Gate {
@@ -288,7 +295,7 @@ impl Element {
                 s.samples(&window.contended);
                 let learned = s.tick(window.in_flight, refused, dt_secs, now)?;
                 self.recent_ln = s.recent_ln();
-                Some(if learned.limit_bound {
+                Some(if learned.limit_bound && config.exhale_samples() > 0.0 {
                     Learning::Exhale(Exhale::new(learned, self.recent_ln, now))
                 } else {
                     self.running(&learned, now)

@@ -14,8 +14,6 @@ pub(super) use rested::RestedSaturation;
 const HORIZON_SERVICE_TIMES: f64 = 3.0;
 /// Slowest and fastest weight of one uncontended sample.
 const SERVICE_WEIGHT: (f64, f64) = (1e-4, 1.0 / 128.0);
-/// Parallelism above this multiple of `X·R0` (Little's law) is not believed for long.
-const LITTLE_SLACK: f64 = 1.5;
 /// Time without congestion, in seconds and in service times, before in-flight counts as capacity.
 const CALM_SECS: f64 = 0.3;
 const CALM_SERVICE_TIMES: f64 = 4.0;
@@ -24,7 +22,8 @@ const STANDING_SERVICE_TIMES: f64 = 30.0;
 const GROWTH_SERVICE_TIMES: f64 = 10.0;
 /// A queue that stood for less than this share of recent time has not stood.
 const STANDING_FORGOTTEN: f64 = 1e-12;
-/// A trial may grow the free zone up to this factor, by this factor at a time.
+/// A trial may grow the free zone up to this factor, by this factor at a time; the configuration may
+/// use less of it.
 const GROWTH_MAX: f64 = 4.0;
 const GROWTH_STEP: f64 = 1.5;
 /// Mean service times of a shared bottleneck that a route's own element lets its requests wait, in
@@ -86,8 +85,8 @@ impl Saturation {
     }
 
     /// C·g: up to here nobody waits.
-    pub(super) fn free_zone(&self) -> f64 {
-        self.parallelism * self.growth
+    pub(super) fn free_zone(&self, config: &LawConfig) -> f64 {
+        self.parallelism * math::min(self.growth, config.growth_max())
     }
 
     /// Q: the queue over which the ground potential drops, in requests. Whoever shares a
@@ -161,7 +160,7 @@ impl Saturation {
                 self.restart_calm(now);
             }
         }
-        let queued = f64::from(u8::from(f64::from(w.in_flight) > self.free_zone()));
+        let queued = f64::from(u8::from(f64::from(w.in_flight) > self.free_zone(config)));
         // Most routes never queue: what is zero and stays zero needs no exponential.
         if queued > 0.0 || self.standing > 0.0 {
             let settle = math::lost_share(dt_secs / (STANDING_SERVICE_TIMES * self.service_secs));
@@ -207,7 +206,7 @@ impl Saturation {
         );
         self.service_ln += weight * (mean_ln - self.service_ln);
         // The only way down for C: Little's law on fresh uncontended samples.
-        let little = LITTLE_SLACK * self.capacity_rate * self.service_secs;
+        let little = config.parallelism_slack() * self.capacity_rate * self.service_secs;
         let step = weight * math::min(little - self.parallelism, 0.0);
         self.parallelism = math::max(self.parallelism + step, 1.0);
         self.last_uncontended = now;

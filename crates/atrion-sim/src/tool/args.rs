@@ -11,6 +11,11 @@ pub(crate) const HELP: &str = "\
 Simulates services under overload and failure, before Atrion and before what others use.
 
 Usage: cargo xtask sim [SCENARIO|FILE.toml].. [OPTIONS]
+       cargo xtask sim draws [OPTIONS]       on random services nobody tuned for
+       cargo xtask sim ablate [OPTIONS]      what each term of the law contributes
+       cargo xtask sim stability [OPTIONS]   the map of stable, oscillating, deadlocked and chaotic
+                                             settings
+       cargo xtask sim hypotheses [OPTIONS]  H1 to H3 of the stability analysis
 
   SCENARIO         a name from --list, on another service with NAME@SERVICE; several are run one
                    after the other (default: steady step5x tiers gray outage)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use atrion_sim::{Scenario, scenario};
 
-/// A scenario file of this size is none.
+/// A file of this size is neither a scenario nor a configuration.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The scenario of this name, or in this file.
@@ -16,13 +16,18 @@ pub(crate) fn scenario(name: &str) -> Result<Scenario, String> {
         let hint = "; a file's name ends in .toml";
         return scenario::find(name).map_err(|e| format!("{e}{hint}"));
     }
-    let unreadable = |why: &dyn std::fmt::Display| format!("{name} cannot be read: {why}");
-    let size = fs::metadata(name).map_err(|e| unreadable(&e))?.len();
+    Scenario::from_toml(&read(Path::new(name))?).map_err(|e| format!("{name}: {e}"))
+}
+
+/// The text of a file that somebody wrote by hand.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
+    let unreadable =
+        |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
+    let size = fs::metadata(path).map_err(|e| unreadable(&e))?.len();
     if size > MOST_BYTES {
         return Err(unreadable(&format!("it has {size} bytes, more than {MOST_BYTES}")));
     }
-    let text = fs::read_to_string(name).map_err(|e| unreadable(&e))?;
-    Scenario::from_toml(&text).map_err(|e| format!("{name}: {e}"))
+    fs::read_to_string(path).map_err(|e| unreadable(&e))
 }
 
 /// Refuses at once what could not be written after a long run.

@@ -2,20 +2,35 @@
 //!
 //! Exit status: 0 for success, 2 for a command line, a scenario or a file that makes no sense.
 
+mod ablate;
 mod args;
+mod common;
+mod draws;
 mod file;
+mod hypotheses;
 mod speed;
+mod stability;
 
-use std::io::Write as _;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use atrion_sim::{Evaluation, Scenario, Summary, evaluate, policy, runs, scenario, table};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{HELP, Invocation, Options};
+use crate::common::{bar, say};
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args_os().skip(1)).and_then(|asked| carry_out(&asked)) {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let command = args.first().map(|first| first.to_string_lossy().into_owned());
+    let rest = || args.iter().skip(1).cloned();
+    let done = match command.as_deref() {
+        Some("ablate") => ablate::run(rest()),
+        Some("draws") => draws::run(rest()),
+        Some("hypotheses") => hypotheses::run(rest()),
+        Some("stability") => stability::run(rest()),
+        _ => args::parse(args.clone()).and_then(|asked| carry_out(&asked)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("sim: {why}");
@@ -36,17 +51,6 @@ fn carry_out(invocation: &Invocation) -> Result<(), String> {
         }
         Invocation::Speed(options) => measure(options),
         Invocation::Run(options) => run(options),
-    }
-}
-
-/// Prints; a reader that has heard enough is no error.
-fn say(text: &str) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(format!("nothing can be printed: {e}"))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -77,7 +81,7 @@ fn run(options: &Options) -> Result<(), String> {
         file::check_writable(path)?;
     }
     let per_scenario: usize = options.policies.iter().map(|p| runs(p, options.seeds.len())).sum();
-    let bar = bar(per_scenario * scenarios.len());
+    let bar = bar((per_scenario * scenarios.len()) as u64, "runs");
     let mut rows = Vec::new();
     for scenario in &scenarios {
         let mut evaluations: Vec<Evaluation> = Vec::new();
@@ -119,15 +123,6 @@ fn headline(scenario: &Scenario, options: &Options) -> String {
         first.copied().unwrap_or_default(),
         last.copied().unwrap_or_default(),
     )
-}
-
-fn bar(length: usize) -> ProgressBar {
-    let bar = ProgressBar::new(length as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} runs, {eta} left  {msg}")
-    {
-        bar.set_style(style);
-    }
-    bar
 }
 
 fn measure(options: &Options) -> Result<(), String> {

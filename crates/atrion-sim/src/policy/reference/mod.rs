@@ -35,8 +35,13 @@ pub struct Reference {
 impl Reference {
     /// The model with its published settings, a latency baseline, and a number of places.
     pub fn new(mean_secs: f64, places: f64) -> Self {
+        Self::with_config(ModelConfig::default(), mean_secs, places)
+    }
+
+    /// The model with other settings.
+    pub fn with_config(config: ModelConfig, mean_secs: f64, places: f64) -> Self {
         Self {
-            model: ReferenceModel::new(ModelConfig::default(), None, [0.0; 3], 0.0),
+            model: ReferenceModel::new(config, None, [0.0; 3], 0.0),
             mean_secs,
             places,
             in_flight: 0.0,
