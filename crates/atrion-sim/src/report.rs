@@ -151,7 +151,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Option<Self> {
+    pub(crate) fn of(values: impl Iterator<Item = f64> + Clone) -> Option<Self> {
         let n = values.clone().count() as f64;
         if n < 1.0 {
             return None;
