@@ -4,7 +4,8 @@
 //!
 //! 1. Every crate names a licence that the project uses.
 //! 2. No Apache crate depends on a commercial one, except through an optional feature of the
-//!    facade `atrion`; and `atrion` with its default features builds no commercial crate.
+//!    facade `atrion` or of the simulator `atrion-sim`; and with their default features neither
+//!    builds a commercial crate.
 //! 3. Dependencies follow the arrows of the design, so that nothing low knows of anything high.
 
 use std::path::Path;
@@ -15,8 +16,13 @@ use crate::runner::Line;
 const APACHE: &str = "Apache-2.0";
 /// The licence of the crates that need a key in production.
 const COMMERCIAL: &str = "LicenseRef-Atrion-Commercial";
-/// The one crate that may name commercial crates, as optional dependencies.
 const FACADE: &str = "atrion";
+const SIMULATOR: &str = "atrion-sim";
+/// The crates that may name commercial crates, as optional dependencies: the facade, because that
+/// is how users choose them, and the simulator, because a simulated cluster is worth something only
+/// if the shipped machines run in it. Nobody gets either by default, and nothing depends on the
+/// simulator.
+const MAY_OFFER: &[&str] = &[FACADE, SIMULATOR];
 
 /// For each crate the workspace crates it may depend on (outside its tests). `xtask` and the
 /// benches may use everything and are not listed.
@@ -52,13 +58,17 @@ const FREE: &[&str] = &["xtask", "atrion-benches", "atrion-demo", "atrion-fuzz",
 pub(crate) fn check(root: &Path) -> Result<(), String> {
     let crates = manifest::crates(root)?;
     let mut breaches = breaches(&crates);
-    let built = default_build(root)?;
-    breaches.extend(commercial_in_build(&crates, &built));
+    let mut counts = Vec::new();
+    for name in MAY_OFFER {
+        let built = default_build(root, name)?;
+        breaches.extend(commercial_in_build(&crates, name, &built));
+        counts.push(format!("`{name}` by default builds {} crates", built.len()));
+    }
     if breaches.is_empty() {
         println!(
-            "    {} crates keep the boundary; `{FACADE}` by default builds {} crates, none commercial",
+            "    {} crates keep the boundary; {}, none commercial",
             crates.len(),
-            built.len()
+            counts.join(", ")
         );
         Ok(())
     } else {
@@ -88,7 +98,7 @@ fn breaches(crates: &[Crate]) -> Vec<String> {
         let internal = |d: &&manifest::Dependency| crates.iter().any(|c| c.name == d.name);
         for dependency in owner.dependencies.iter().filter(internal) {
             let target = &dependency.name;
-            let excused = name == FACADE && dependency.optional;
+            let excused = MAY_OFFER.contains(&name) && dependency.optional;
             if owner.licence == APACHE
                 && owner.is_library()
                 && is_commercial(crates, target)
@@ -105,10 +115,10 @@ fn breaches(crates: &[Crate]) -> Vec<String> {
     found
 }
 
-/// The names of all crates that a user of `atrion` with default features builds.
-fn default_build(root: &Path) -> Result<Vec<String>, String> {
-    let line = Line::cargo("tree --edges normal,build --prefix none --format {p} --package")
-        .args([FACADE]);
+/// The names of all crates that a user of this one with default features builds.
+fn default_build(root: &Path, name: &str) -> Result<Vec<String>, String> {
+    let line =
+        Line::cargo("tree --edges normal,build --prefix none --format {p} --package").args([name]);
     let output =
         line.command(root).output().map_err(|e| format!("`{line}` cannot be started: {e}"))?;
     if !output.status.success() {
@@ -124,11 +134,11 @@ fn default_build(root: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn commercial_in_build(crates: &[Crate], built: &[String]) -> Vec<String> {
+fn commercial_in_build(crates: &[Crate], owner: &str, built: &[String]) -> Vec<String> {
     built
         .iter()
         .filter(|name| is_commercial(crates, name))
-        .map(|name| format!("`{FACADE}` with default features builds the commercial {name}"))
+        .map(|name| format!("`{owner}` with default features builds the commercial {name}"))
         .collect()
 }
 
@@ -183,6 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn the_simulator_may_name_the_cluster_only_as_an_option() {
+        for (optional, breached) in [(true, false), (false, true)] {
+            let mut crates = workspace(true);
+            crates.push(library(SIMULATOR, APACHE, &[("atrion-cluster", optional)]));
+            let found = breaches(&crates);
+            assert_eq!(!found.is_empty(), breached, "{found:?}");
+        }
+    }
+
+    #[test]
     fn an_apache_crate_may_not_know_a_commercial_one_even_as_an_option() {
         let mut crates = workspace(true);
         crates.push(library("atrion-engine", APACHE, &[("atrion-cluster", true)]));
@@ -214,7 +234,7 @@ mod tests {
     #[test]
     fn a_commercial_crate_in_the_default_build_is_a_breach() {
         let built = ["atrion".to_owned(), "atrion-cluster".to_owned()];
-        assert_eq!(commercial_in_build(&workspace(true), &built).len(), 1);
-        assert!(commercial_in_build(&workspace(true), &built[..1]).is_empty());
+        assert_eq!(commercial_in_build(&workspace(true), FACADE, &built).len(), 1);
+        assert!(commercial_in_build(&workspace(true), FACADE, &built[..1]).is_empty());
     }
 }

@@ -16,7 +16,7 @@ use crate::runner::Line;
 ///
 /// A sentence if it cannot be built or started.
 pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<bool, String> {
-    let build = Line::cargo("build --release --quiet --package atrion-sim --features tool");
+    let build = Line::cargo("build --release --quiet --package atrion-sim --features tool,cluster");
     let status =
         build.command(root).status().map_err(|e| format!("`{build}` cannot be started: {e}"))?;
     if !status.success() {

@@ -221,7 +221,7 @@ impl Builder {
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    #[cfg(feature = "test-util")]
+    #[cfg(feature = "simulation")]
     pub fn build_simulated(
         self,
         seed: u64,

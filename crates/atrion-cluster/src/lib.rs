@@ -9,6 +9,7 @@
 //! | [`wire`] | the format of frames, see `docs/wire-format.md` |
 //! | [`machine`] | link, outbox and registers as a machine without I/O |
 //! | [`transport`] | what is asked of a Redis client, and the two clients |
+//! | `simulation` | what a simulation of a cluster needs beside the machine (feature `simulation`) |
 //! | [`url`], [`names`] | where Redis is, and what keys and channels are called |
 //!
 //! Commercial: see `LICENSE-COMMERCIAL`. Evaluation and development are free.
@@ -22,6 +23,8 @@ pub mod names;
 mod provider;
 mod secret;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod task;
 pub mod transport;
 pub mod url;

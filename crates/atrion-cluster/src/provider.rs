@@ -86,7 +86,7 @@ impl RedisClusterProvider {
     }
 
     /// Lets a simulation feed the machine, in place of the task that drives the link.
-    #[cfg(feature = "test-util")]
+    #[cfg(feature = "simulation")]
     pub fn with_core<T>(&self, f: impl FnOnce(&mut ClusterCore, Timestamp) -> T) -> T {
         self.shared.change(f)
     }

@@ -237,6 +237,14 @@ impl Atrion {
         self.0.pulse.flush().await
     }
 
+    /// Takes in what other nodes said since the last [`flush`](Self::flush), at once and without
+    /// delivering anything. For callers that drive the pulse themselves: with it, a warning need not
+    /// wait for their next flush. A pulse on tokio listens by itself, and then this does nothing, as
+    /// before the first flush and without a provider.
+    pub async fn listen(&self) {
+        self.0.pulse.listen().await;
+    }
+
     /// Delivers what changed and disconnects from the provider. Protection goes on; what changes
     /// from now on is not shared any more.
     pub async fn disconnect(&self) -> FlushReport {

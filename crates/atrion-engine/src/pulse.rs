@@ -70,6 +70,21 @@ impl Pulse {
         }
     }
 
+    /// A task on tokio listens by itself.
+    pub(crate) async fn listen(&self) {
+        match self.take() {
+            Driver::None => {}
+            Driver::Caller(pulse) => {
+                let mut lent = Lent { owner: self, pulse: Some(pulse) };
+                if let Some(pulse) = &mut lent.pulse {
+                    pulse.listen().await;
+                }
+            }
+            #[cfg(feature = "tokio")]
+            Driver::Task(_) => {}
+        }
+    }
+
     pub(crate) async fn stop(&self) -> FlushReport {
         match self.take() {
             Driver::None => FlushReport::default(),

@@ -36,17 +36,21 @@
 //! - [`report`]: what is measured; [`table`] and, with the feature `svg`, `svg`: how it is shown.
 //!
 //! # What is simplified
-//! One node. Admission takes no time. A caller that gives up does not withdraw its request: the
+//! Admission takes no time. A caller that gives up does not withdraw its request: the
 //! service goes on working. Callers of a paused service wait outside, and are asked about when the
 //! pause is over. A goodput of more than 100 % is luck of the draw or work carried over into a
 //! lull. With `unlimited` queues the service works off the past after an overload.
 //!
 //! # Features
+//! - `cluster`: several nodes that warn each other, see `cluster`. Brings in `atrion-cluster`, which
+//!   is commercial; simulating needs no key.
 //! - `svg`: plots.
 //! - `tool`: the program behind `cargo xtask sim`.
 
 pub mod ablate;
 mod candidate;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod compare;
 pub mod distribution;
 pub mod draws;

@@ -80,7 +80,7 @@ pub(crate) fn align(lines: &[Vec<String>]) -> String {
     out
 }
 
-fn number(value: Option<Spread>, decimals: usize) -> String {
+pub(crate) fn number(value: Option<Spread>, decimals: usize) -> String {
     match value {
         None => "-".to_owned(),
         Some(s) if s.mean.is_infinite() => "never".to_owned(),
@@ -133,7 +133,7 @@ pub fn csv(rows: &[Summary]) -> String {
     out
 }
 
-fn push(line: &mut String, value: Option<Spread>) {
+pub(crate) fn push(line: &mut String, value: Option<Spread>) {
     let _ = match value {
         None => write!(line, ",,"),
         Some(s) => write!(line, ",{},{}", s.mean, s.sd),

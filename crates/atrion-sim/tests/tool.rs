@@ -105,6 +105,36 @@ fn mistakes_are_named_before_anything_runs() {
     }
 }
 
+#[cfg(feature = "cluster")]
+#[test]
+fn a_cluster_is_compared_with_nodes_that_share_nothing() {
+    let folder = Folder::new("cluster");
+    let csv = folder.file("a.csv");
+    let (out, err) = text(&sim(&["liar@cluster3", "--seeds", "1", "--csv", &csv]));
+    for row in ["3 nodes", "\nalone ", "\ngamma 0 ", "\ngamma 0.3 ", "\ngamma 1 ", "harm bulk"] {
+        assert!(out.contains(row), "{row}: {out}{err}");
+    }
+    assert!(std::fs::read_to_string(&csv).unwrap().starts_with("scenario,sharing,runs,"));
+    let (printed, _) = text(&sim(&["emptied", "--print"]));
+    let file = folder.file("mine.toml");
+    std::fs::write(&file, printed).unwrap();
+    let (out, err) = text(&sim(&[&file, "--seeds", "1", "--speed"]));
+    assert!(out.contains("gamma 0.3") && out.contains("frames delivered"), "{out}{err}");
+    let (list, _) = text(&sim(&["--list"]));
+    assert!(list.contains("NAME@clusterN") && list.contains("outage50"), "{list}");
+    for (args, named) in [
+        (&["liar@cluster0"][..], "nodes is 0, allowed is 1 to 400"),
+        (&["nosuch@cluster3"], "no scenario `nosuch@cluster3`; known are warned"),
+        (&["liar", "--svg", "a.svg"], "not a cluster"),
+        (&["liar", "steady", "--csv", "a.csv"], "not both in one file"),
+    ] {
+        let output = sim(args);
+        let (out, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {out}");
+        assert!(err.contains(named) && out.is_empty(), "{args:?}: {err}{out}");
+    }
+}
+
 #[test]
 fn the_list_names_everything() {
     let (out, _) = text(&sim(&["--list"]));

@@ -83,6 +83,14 @@ impl<C: Clock> ManualPulse<C> {
         Ok(self.runner.pulse.poll_flushed().unwrap_or_default())
     }
 
+    /// Passes on what other nodes said since the last [`flush`](Self::flush), without visiting the
+    /// source or calling the provider: between two pulses, news need not wait for the next one.
+    /// Does nothing before the first flush.
+    pub async fn listen(&mut self) {
+        self.pull().await;
+        self.runner.tell();
+    }
+
     /// Delivers what waits, if the provider takes it at the first attempt, and disconnects.
     pub async fn stop(mut self) -> FlushReport {
         self.abandon_call();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use atrion_cluster::simulation::{Answers, Weather};
 use atrion_cluster::wire::Codec;
 use atrion_core::flow::Priority;
 use atrion_core::merge::Report;
 use atrion_core::time::Timestamp;
 use atrion_state::provider::StateProvider;
 
-use crate::bus::Weather;
 use crate::seeds;
 use crate::world::{ROUTE, World};
 
@@ -42,10 +42,10 @@ fn heals_in(seed: u64, nodes: usize, loss: f64) -> f64 {
     world.run(3.0);
     world.bus.weather.loss = loss;
     for id in 0..nodes / 2 {
-        world.bus.sides[id] = 1;
+        world.bus.put_on_side(id, 1);
     }
     world.run(4.0);
-    world.bus.sides.fill(0);
+    world.bus.join_sides();
     let healed = world.secs();
     let mut converged = None;
     world.run_with(3.0, |world| {
@@ -125,8 +125,8 @@ fn whatever_happened_before_the_cluster_converges() {
             world.run(0.5);
         }
         world.bus.weather = Weather::FAIR;
-        world.bus.sides.fill(0);
-        world.bus.down = false;
+        world.bus.join_sides();
+        world.bus.answers = Answers::Serves;
         world.set_dead(0..nodes, false);
         // A link that was refused by a dead store tries again within its longest wait.
         world.run(4.0);
@@ -155,9 +155,12 @@ fn trouble(world: &mut World) {
     let id = (world.draws.draw().get() * nodes as f64) as usize;
     match (world.draws.draw().get() * 7.0) as u32 {
         0 => world.nodes[id].dead = !world.nodes[id].dead,
-        1 => world.bus.sides[id] = 1 - world.bus.sides[id].min(1),
+        1 => world.bus.put_on_side(id, 1 - world.bus.side_of(id).min(1)),
         2 => world.restart(id),
-        3 => world.bus.down = !world.bus.down,
+        3 => {
+            let serves = world.bus.answers == Answers::Serves;
+            world.bus.answers = if serves { Answers::Refuses } else { Answers::Serves };
+        }
         4 => world.bus.flush_all(),
         5 => world.set_dead(0..nodes, true),
         _ => world.set_dead(0..nodes, false),

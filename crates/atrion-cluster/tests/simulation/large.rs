@@ -42,9 +42,9 @@ fn a_large_cluster_speaks_less_often() {
         world.run(3.0);
         world.set_dead(0..nodes, true);
         world.run(2.0);
-        let before = world.bus.frames;
+        let before = world.bus.frames();
         world.run(4.0);
-        (world.bus.frames - before) as f64 / nodes as f64 / 4.0
+        (world.bus.frames() - before) as f64 / nodes as f64 / 4.0
     };
     let (few, many) = (per_node_and_second(4), per_node_and_second(400));
     println!("frames per node and second in an outage: 4 nodes {few:.1}, 400 nodes {many:.1}");

@@ -6,7 +6,6 @@
 #![allow(clippy::indexing_slicing, reason = "a simulation of a fixed number of nodes")]
 #![allow(clippy::disallowed_methods, reason = "a simulation need not be bit-exact across targets")]
 
-mod bus;
 mod convergence;
 mod large;
 mod outages;

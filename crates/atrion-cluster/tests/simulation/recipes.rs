@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use atrion_cluster::simulation::Lie;
 use atrion_cluster::wire::{Change, Codec, Frame};
 use atrion_core::flow::Priority;
 use atrion_core::merge::Stamp;
@@ -11,7 +12,7 @@ use atrion_state::peers::NodeId;
 use atrion_state::provider::StateProvider;
 
 use crate::outages::outage;
-use crate::world::{Lie, ROUTE, World};
+use crate::world::{ROUTE, World};
 
 const WARM: f64 = 5.0;
 

@@ -9,18 +9,17 @@ use std::time::Duration;
 
 use atrion_cluster::RedisClusterProvider;
 use atrion_cluster::machine::{ClusterCore, Grant, Request};
-use atrion_cluster::wire::{Change, Codec, Frame};
+use atrion_cluster::simulation::{Hub, Lie};
+use atrion_cluster::wire::Codec;
 use atrion_core::flow::Priority;
 use atrion_core::merge::Stamp;
 use atrion_core::time::Timestamp;
-use atrion_core::vector::Stance;
 use atrion_engine::{Atrion, OwnedPermit, Route};
 use atrion_state::blocking::block_on;
 use atrion_state::clock::ManualClock;
 use atrion_state::entropy::Draws;
 use atrion_state::peers::NodeId;
 
-use crate::bus::Bus;
 use crate::tally::Tally;
 
 pub(crate) const STEP: Duration = Duration::from_millis(10);
@@ -34,21 +33,6 @@ const SHARES: [(Priority, f64); 5] = [
     (Priority::High, 0.95),
     (Priority::Critical, 1.0),
 ];
-
-/// What a node that lies says, at every pulse.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lie {
-    pub(crate) scar: f32,
-    pub(crate) evidence: f32,
-    pub(crate) demand: f32,
-    pub(crate) good: bool,
-    pub(crate) open: bool,
-}
-
-impl Lie {
-    pub(crate) const OUTAGE: Self =
-        Self { scar: 500.0, evidence: 1e6, demand: 20.0, good: false, open: true };
-}
 
 pub(crate) struct Node {
     pub(crate) atrion: Option<Atrion>,
@@ -73,7 +57,7 @@ pub(crate) struct Node {
 pub(crate) struct World {
     pub(crate) step: u64,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) bus: Bus,
+    pub(crate) bus: Hub,
     gamma: f64,
     pub(crate) draws: Draws,
     codec: Codec,
@@ -88,7 +72,7 @@ impl World {
         let mut world = Self {
             step: 0,
             nodes: Vec::new(),
-            bus: Bus::new(seed, nodes),
+            bus: Hub::new(seed, nodes),
             gamma,
             draws: Draws::from_seed(seed),
             codec: Codec::new("default", None),
@@ -166,7 +150,7 @@ impl World {
         self.nodes[id].route = None;
         self.nodes[id].in_flight.clear();
         self.nodes[id].rate = 0.0;
-        self.bus.sides[id] = u8::MAX;
+        self.bus.put_on_side(id, u8::MAX);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -207,7 +191,7 @@ impl World {
 
     fn deliver(&mut self, now: Timestamp) {
         let mut by_node: Vec<Vec<bytes::Bytes>> = vec![Vec::new(); self.nodes.len()];
-        for (to, frame) in self.bus.arrivals(now) {
+        while let Some((to, frame)) = self.bus.arrival(now) {
             by_node[to].push(frame);
         }
         for (node, frames) in self.nodes.iter().zip(&by_node) {
@@ -253,7 +237,9 @@ impl World {
         let node = &mut self.nodes[id];
         if let Some(lie) = node.lie {
             node.sequence += 1;
-            let frame = self.codec.encode(&lie_frame(&self.codec, id, node, lie)).expect("fits");
+            let stamp = Stamp { incarnation: node.incarnation, sequence: node.sequence };
+            let frame = lie.frame(&self.codec, NodeId(0xbad + id as u64), stamp, &[ROUTE]);
+            let frame = self.codec.encode(&frame).expect("fits");
             let now = Timestamp::ZERO.saturating_add(STEP * self.step as u32);
             self.bus.publish(&frame, id, now);
         } else if let Some(atrion) = &node.atrion {
@@ -280,7 +266,7 @@ impl World {
             if matches!(call.request, Request::Close) {
                 continue;
             }
-            let reply = bus.serve(&call.request, id, now);
+            let Some(reply) = bus.serve(&call.request, id, now) else { break };
             let draw = draws.draw();
             node.provider.with_core(|core, now| core.handle_completed(call.id, reply, now, draw));
         }
@@ -310,29 +296,5 @@ impl World {
         for id in ids {
             self.nodes[id].dead = dead;
         }
-    }
-}
-
-fn lie_frame(codec: &Codec, id: usize, node: &Node, lie: Lie) -> Frame {
-    let route = codec.route_id(ROUTE);
-    let announced = node.sequence % 10 == 1;
-    Frame {
-        node: NodeId(0xbad + id as u64),
-        stamp: Stamp { incarnation: node.incarnation, sequence: node.sequence },
-        sent_millis: 0,
-        age_millis: 0,
-        leaving: false,
-        node_name: None,
-        changes: vec![Change {
-            route,
-            scar: lie.scar,
-            evidence: lie.evidence,
-            demand: lie.demand,
-            momentum: 0.0,
-            resistance: lie.scar,
-            stance: Stance { open: lie.open, held: false, good: lie.good },
-        }],
-        names: if announced { vec![(route, ROUTE.into())] } else { Vec::new() },
-        forgotten: Vec::new(),
     }
 }

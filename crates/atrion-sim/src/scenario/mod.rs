@@ -70,6 +70,15 @@ impl TryFrom<Raw> for Scenario {
     type Error = ScenarioError;
 
     fn try_from(raw: Raw) -> Result<Self, ScenarioError> {
+        let scenario = Self::of_any_size(raw)?;
+        check::check_size(&scenario)?;
+        Ok(scenario)
+    }
+}
+
+impl Scenario {
+    /// Perhaps nobody ever asks.
+    fn of_any_size(raw: Raw) -> Result<Self, ScenarioError> {
         check::check(&raw)?;
         let mut routes: Vec<String> = Vec::new();
         let mut route_of = Vec::new();
@@ -81,9 +90,7 @@ impl TryFrom<Raw> for Scenario {
             }
         }
         let edges = timeline::edges(&raw.faults);
-        let scenario = Self { raw, routes, route_of, edges };
-        check::check_size(&scenario)?;
-        Ok(scenario)
+        Ok(Self { raw, routes, route_of, edges })
     }
 }
 
@@ -185,6 +192,25 @@ impl Scenario {
     /// Seconds within which an answer is of use.
     pub fn deadline_secs(&self) -> f64 {
         self.raw.deadline_secs.unwrap_or(10.0 * self.raw.service.mean_secs)
+    }
+
+    /// This scenario with every caller's rate multiplied, perhaps by zero, and with more faults.
+    ///
+    /// # Errors
+    /// As [`ScenarioBuilder::build`].
+    #[cfg(feature = "cluster")]
+    pub(crate) fn for_node(
+        &self,
+        weight: f64,
+        faults: impl Iterator<Item = Fault>,
+    ) -> Result<Self, ScenarioError> {
+        let mut raw = self.raw.clone();
+        for class in &mut raw.classes {
+            class.load = class.load.map(|load| load * weight);
+            class.rate_per_sec = class.rate_per_sec.map(|rate| rate * weight);
+        }
+        raw.faults.extend(faults);
+        Self::of_any_size(raw)
     }
 
     pub(crate) fn route_of(&self, class: usize) -> usize {

@@ -19,6 +19,7 @@ Usage: cargo xtask sim [SCENARIO|FILE.toml].. [OPTIONS]
 
   SCENARIO         a name from --list, on another service with NAME@SERVICE; several are run one
                    after the other (default: steady step5x tiers gray outage)
+                   NAME@clusterN is a cluster of N nodes: alone, and with gamma 0, 0.3 and 1
   FILE.toml        a scenario of your own; --print shows how one looks
   --policy NAME..  who decides, separated by spaces or commas (default: all)
   --seed N         first seed (default 1); the same seed gives the same result everywhere
@@ -33,6 +34,8 @@ Usage: cargo xtask sim [SCENARIO|FILE.toml].. [OPTIONS]
 Goodput is in percent of what was possible, latencies are in deadlines of the callers; `calm harm`
 is what was refused while the load fitted and nothing had happened yet, `after` what was refused
 when all was over. `oracle` is the best static limit in hindsight.
+Of clusters: times until the others know and act are in intervals of sharing, `harm` is what nodes
+refused to which nothing happens; --policy does not matter.
 ";
 
 const MOST_SEEDS: u64 = 10_000;

@@ -4,19 +4,63 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "cluster")]
+use atrion_sim::cluster::{self, ClusterScenario};
 use atrion_sim::{Scenario, scenario};
 
 /// A file of this size is neither a scenario nor a configuration.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The scenario of this name, or in this file.
-pub(crate) fn scenario(name: &str) -> Result<Scenario, String> {
-    let is_file = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-    if !is_file {
-        let hint = "; a file's name ends in .toml";
-        return scenario::find(name).map_err(|e| format!("{e}{hint}"));
+/// What can be simulated.
+pub(crate) enum Subject {
+    /// One node.
+    Single(Box<Scenario>),
+    /// Several.
+    #[cfg(feature = "cluster")]
+    Cluster(Box<ClusterScenario>),
+}
+
+impl Subject {
+    pub(crate) fn to_toml(&self) -> String {
+        match self {
+            Self::Single(scenario) => scenario.to_toml(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(scenario) => scenario.to_toml(),
+        }
     }
-    Scenario::from_toml(&read(Path::new(name))?).map_err(|e| format!("{name}: {e}"))
+}
+
+/// The scenario of this name, or in this file.
+pub(crate) fn subject(name: &str) -> Result<Subject, String> {
+    let is_file = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    if is_file {
+        return from_text(name, &read(Path::new(name))?);
+    }
+    #[cfg(feature = "cluster")]
+    if cluster::is_cluster(name) {
+        let found = cluster::find(name).map_err(|e| e.to_string())?;
+        return Ok(Subject::Cluster(Box::new(found)));
+    }
+    let hint = "; a file's name ends in .toml";
+    let found = scenario::find(name).map_err(|e| format!("{e}{hint}"))?;
+    Ok(Subject::Single(Box::new(found)))
+}
+
+fn from_text(name: &str, text: &str) -> Result<Subject, String> {
+    #[cfg(feature = "cluster")]
+    if is_cluster(text) {
+        let read = ClusterScenario::from_toml(text).map_err(|e| format!("{name}: {e}"))?;
+        return Ok(Subject::Cluster(Box::new(read)));
+    }
+    let read = Scenario::from_toml(text).map_err(|e| format!("{name}: {e}"))?;
+    Ok(Subject::Single(Box::new(read)))
+}
+
+/// A file that says how many nodes there are is about a cluster.
+#[cfg(feature = "cluster")]
+fn is_cluster(text: &str) -> bool {
+    let head = text.lines().map(str::trim).take_while(|line| !line.starts_with('['));
+    head.filter_map(|line| line.split_once('=')).any(|(key, _)| key.trim() == "nodes")
 }
 
 /// The text of a file that somebody wrote by hand.

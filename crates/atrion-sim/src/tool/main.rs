@@ -4,6 +4,8 @@
 
 mod ablate;
 mod args;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod common;
 mod draws;
 mod file;
@@ -15,9 +17,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use atrion_sim::{Evaluation, Scenario, Summary, evaluate, policy, runs, scenario, table};
+use indicatif::ProgressBar;
 
 use crate::args::{HELP, Invocation, Options};
 use crate::common::{bar, say};
+use crate::file::Subject;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -44,9 +48,9 @@ fn carry_out(invocation: &Invocation) -> Result<(), String> {
         Invocation::Help => say(HELP),
         Invocation::List => say(&list()),
         Invocation::Print(names) => {
-            let all: Result<Vec<Scenario>, String> =
-                names.iter().map(|name| file::scenario(name)).collect();
-            let texts: Vec<String> = all?.iter().map(Scenario::to_toml).collect();
+            let all: Result<Vec<Subject>, String> =
+                names.iter().map(|name| file::subject(name)).collect();
+            let texts: Vec<String> = all?.iter().map(Subject::to_toml).collect();
             say(&texts.join("\n"))
         }
         Invocation::Speed(options) => measure(options),
@@ -65,50 +69,94 @@ fn list() -> String {
     let policies = policy::entries().iter().map(|entry| (entry.name, entry.about)).collect();
     [
         lines("Scenarios", presets(scenarios)),
+        #[cfg(feature = "cluster")]
+        lines(
+            "Clusters, as NAME@clusterN of N nodes; a scenario of one node may be on each of them",
+            presets(atrion_sim::cluster::presets()),
+        ),
         lines("Services: any scenario runs on any of them as SCENARIO@SERVICE", presets(services)),
         lines("Policies", policies),
     ]
     .join("\n")
 }
 
-fn scenarios(options: &Options) -> Result<Vec<Scenario>, String> {
-    options.scenarios.iter().map(|name| file::scenario(name)).collect()
+fn subjects(options: &Options) -> Result<Vec<Subject>, String> {
+    options.scenarios.iter().map(|name| file::subject(name)).collect()
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let scenarios = scenarios(options)?;
+    let subjects = subjects(options)?;
     for path in options.csv.iter().chain(&options.svg) {
         file::check_writable(path)?;
     }
-    let per_scenario: usize = options.policies.iter().map(|p| runs(p, options.seeds.len())).sum();
-    let bar = bar((per_scenario * scenarios.len()) as u64, "runs");
+    #[cfg(feature = "cluster")]
+    cluster::check(options, &subjects)?;
+    let all = subjects.iter().map(|subject| runs_of(subject, options)).sum::<Result<usize, _>>()?;
+    let bar = bar(all as u64, "runs");
     let mut rows = Vec::new();
-    for scenario in &scenarios {
-        let mut evaluations: Vec<Evaluation> = Vec::new();
-        for choice in &options.policies {
-            bar.set_message(format!("{} {}", scenario.name(), choice.name()));
-            let done = evaluate(scenario, choice, &options.seeds, || bar.inc(1));
-            evaluations.push(done.map_err(|e| e.to_string())?);
-        }
-        let summaries: Vec<Summary> =
-            evaluations.iter().filter_map(|e| Summary::of(&e.policy, &e.reports)).collect();
-        let text = format!("{}\n{}\n", headline(scenario, options), table::text(&summaries));
-        bar.suspend(|| say(&text))?;
-        rows.extend(summaries);
-        if let Some(path) = &options.svg {
-            let svg = atrion_sim::svg::plot(scenario, &evaluations);
-            let svg = svg.map_err(|e| format!("the plot cannot be drawn: {e}"))?;
-            file::write_whole(path, &svg)?;
+    #[cfg(feature = "cluster")]
+    let mut clusters = Vec::new();
+    for subject in &subjects {
+        match subject {
+            Subject::Single(scenario) => rows.extend(run_single(scenario, options, &bar)?),
+            #[cfg(feature = "cluster")]
+            Subject::Cluster(scenario) => {
+                let rows = cluster::evaluate(scenario, options, &bar)?;
+                let table = atrion_sim::cluster::text(&rows);
+                let text = format!("{}\n{table}\n", cluster::headline(scenario, options));
+                bar.suspend(|| say(&text))?;
+                clusters.extend(rows);
+            }
         }
     }
     bar.finish_and_clear();
     if let Some(path) = &options.csv {
-        file::write_whole(path, &table::csv(&rows))?;
+        let mut text = String::new();
+        #[cfg(feature = "cluster")]
+        if !clusters.is_empty() {
+            text = atrion_sim::cluster::csv(&clusters);
+        }
+        if text.is_empty() {
+            text = table::csv(&rows);
+        }
+        file::write_whole(path, &text)?;
     }
     for path in options.csv.iter().chain(&options.svg) {
         say(&format!("wrote {}\n", path.display()))?;
     }
     Ok(())
+}
+
+/// Runs behind the table of one subject.
+fn runs_of(subject: &Subject, options: &Options) -> Result<usize, String> {
+    Ok(match subject {
+        Subject::Single(_) => options.policies.iter().map(|p| runs(p, options.seeds.len())).sum(),
+        #[cfg(feature = "cluster")]
+        Subject::Cluster(_) => cluster::sharings()?.len() * options.seeds.len(),
+    })
+}
+
+fn run_single(
+    scenario: &Scenario,
+    options: &Options,
+    bar: &ProgressBar,
+) -> Result<Vec<Summary>, String> {
+    let mut evaluations: Vec<Evaluation> = Vec::new();
+    for choice in &options.policies {
+        bar.set_message(format!("{} {}", scenario.name(), choice.name()));
+        let done = evaluate(scenario, choice, &options.seeds, || bar.inc(1));
+        evaluations.push(done.map_err(|e| e.to_string())?);
+    }
+    let summaries: Vec<Summary> =
+        evaluations.iter().filter_map(|e| Summary::of(&e.policy, &e.reports)).collect();
+    let text = format!("{}\n{}\n", headline(scenario, options), table::text(&summaries));
+    bar.suspend(|| say(&text))?;
+    if let Some(path) = &options.svg {
+        let svg = atrion_sim::svg::plot(scenario, &evaluations);
+        let svg = svg.map_err(|e| format!("the plot cannot be drawn: {e}"))?;
+        file::write_whole(path, &svg)?;
+    }
+    Ok(summaries)
 }
 
 fn headline(scenario: &Scenario, options: &Options) -> String {
@@ -126,19 +174,30 @@ fn headline(scenario: &Scenario, options: &Options) -> String {
 }
 
 fn measure(options: &Options) -> Result<(), String> {
-    for scenario in &scenarios(options)? {
-        let mut text = format!("{}: nanoseconds per simulated request\n", scenario.name());
-        for choice in options.policies.iter().filter(|choice| !choice.is_oracle()) {
-            let seed = options.seeds.first().copied().unwrap_or(1);
-            let s = speed::measure(scenario, choice, seed)?;
-            let share = 100.0 * s.admitted as f64 / s.requests.max(1) as f64;
-            let line = format!(
-                "  {:<12} {:>7.0} ns   {} requests, {share:.0} % admitted\n",
-                s.policy, s.nanos, s.requests
-            );
-            text.push_str(&line);
+    for subject in &subjects(options)? {
+        match subject {
+            Subject::Single(scenario) => say(&measure_single(scenario, options)?)?,
+            #[cfg(feature = "cluster")]
+            Subject::Cluster(scenario) => {
+                let seed = options.seeds.first().copied().unwrap_or(1);
+                say(&cluster::measure(scenario, seed)?)?;
+            }
         }
-        say(&text)?;
     }
     Ok(())
+}
+
+fn measure_single(scenario: &Scenario, options: &Options) -> Result<String, String> {
+    let mut text = format!("{}: nanoseconds per simulated request\n", scenario.name());
+    for choice in options.policies.iter().filter(|choice| !choice.is_oracle()) {
+        let seed = options.seeds.first().copied().unwrap_or(1);
+        let s = speed::measure(scenario, choice, seed)?;
+        let share = 100.0 * s.admitted as f64 / s.requests.max(1) as f64;
+        let line = format!(
+            "  {:<12} {:>7.0} ns   {} requests, {share:.0} % admitted\n",
+            s.policy, s.nanos, s.requests
+        );
+        text.push_str(&line);
+    }
+    Ok(text)
 }

@@ -48,33 +48,62 @@ const DEMANDS: u64 = 1 << 32;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn run<P: Policy + ?Sized>(scenario: &Scenario, policy: &mut P, seed: u64) -> Report {
-    let (strain, strain_until) = scenario.strain_at(0.0);
-    let holds = policy.holds();
-    let pauses = scenario.service().pauses;
-    let mut world = World {
-        scenario,
-        machine: Machine::new(scenario.service()),
-        now: 0.0,
-        stood_still: 0.0,
-        pause_ends: f64::INFINITY,
-        next_pause: pauses.map_or(f64::INFINITY, |p| p.every_secs),
-        pause_rng: Rng::new(seed, PAUSES),
-        strain,
-        strain_until,
-        waiting: Vec::new(),
-        slots: Slots::default(),
-        callers: Callers::new(scenario, Rng::new(seed, CALLERS)),
-        seed,
-        admitted: 0,
-        next_tick: TICK_SECS,
-        used_secs: 0.0,
-        tally: Tally::new(scenario, seed),
-        policy,
-        holds,
-    };
-    world.play(Arrivals::new(scenario, Rng::new(seed, ARRIVALS)));
-    let transitions = world.policy.transitions();
-    world.tally.finish(transitions)
+    let mut run = Run::new(scenario, policy, seed);
+    run.advance(scenario.duration_secs());
+    run.finish()
+}
+
+/// A run that goes on step by step, for what happens between several of them.
+pub(crate) struct Run<'a, P: Policy + ?Sized> {
+    world: World<'a, P>,
+    arrivals: Arrivals,
+}
+
+impl<'a, P: Policy + ?Sized> Run<'a, P> {
+    pub(crate) fn new(scenario: &'a Scenario, policy: &'a mut P, seed: u64) -> Self {
+        let (strain, strain_until) = scenario.strain_at(0.0);
+        let holds = policy.holds();
+        let pauses = scenario.service().pauses;
+        let world = World {
+            scenario,
+            machine: Machine::new(scenario.service()),
+            now: 0.0,
+            stood_still: 0.0,
+            pause_ends: f64::INFINITY,
+            next_pause: pauses.map_or(f64::INFINITY, |p| p.every_secs),
+            pause_rng: Rng::new(seed, PAUSES),
+            strain,
+            strain_until,
+            waiting: Vec::new(),
+            slots: Slots::default(),
+            callers: Callers::new(scenario, Rng::new(seed, CALLERS)),
+            seed,
+            admitted: 0,
+            next_tick: TICK_SECS,
+            used_secs: 0.0,
+            tally: Tally::new(scenario, seed),
+            policy,
+            holds,
+        };
+        Self { world, arrivals: Arrivals::new(scenario, Rng::new(seed, ARRIVALS)) }
+    }
+
+    /// Plays everything that happens before `until` seconds, and before the scenario ends. In how
+    /// many steps makes no difference.
+    pub(crate) fn advance(&mut self, until: f64) {
+        let until = math::min(until, self.world.scenario.duration_secs());
+        self.world.play(&mut self.arrivals, until);
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn policy(&mut self) -> &mut P {
+        self.world.policy
+    }
+
+    pub(crate) fn finish(self) -> Report {
+        let transitions = self.world.policy.transitions();
+        self.world.tally.finish(transitions)
+    }
 }
 
 /// What happens next.
@@ -115,13 +144,12 @@ struct World<'a, P: Policy + ?Sized> {
 }
 
 impl<P: Policy + ?Sized> World<'_, P> {
-    fn play(&mut self, mut arrivals: Arrivals) {
-        let end = self.scenario.duration_secs();
+    fn play(&mut self, arrivals: &mut Arrivals, until: f64) {
         loop {
             let (event, at) = self.next_event(arrivals.next());
             // Who waited outside during a pause may have lost patience before it ended.
             let at = math::max(at, self.now);
-            if at >= end {
+            if at >= until {
                 break;
             }
             if self.is_frozen() {
@@ -320,3 +348,27 @@ impl<P: Policy + ?Sized> World<'_, P> {
 
 /// Moments in order, with what belongs to them.
 type Agenda<T> = BinaryHeap<Reverse<(u64, u64, T)>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Context, Engine};
+    use crate::scenario;
+
+    #[test]
+    fn in_how_many_steps_a_run_goes_on_makes_no_difference() {
+        for name in ["timeouts@pauses", "hang", "outage"] {
+            let scenario = scenario::find(name).expect("a preset");
+            let engine = || Engine::new(&Context::of(&scenario, 3)).expect("the default engine");
+            let whole = run(&scenario, &mut engine(), 3);
+            let mut policy = engine();
+            let mut steps = Run::new(&scenario, &mut policy, 3);
+            let mut until = 0.0;
+            while until < 2.0 * scenario.duration_secs() {
+                until += 0.0173;
+                steps.advance(until);
+            }
+            assert_eq!(steps.finish().fingerprint(), whole.fingerprint(), "{name}");
+        }
+    }
+}

@@ -156,3 +156,19 @@ fn a_stop_against_a_failing_store_gives_up_disconnects_and_says_what_was_lost() 
     assert_eq!((report.delivered, report.undelivered), (0, 1));
     assert_eq!(provider.health(), Health::Disconnected);
 }
+
+#[test]
+fn listening_takes_in_what_the_others_said_and_sends_nothing() {
+    let mut node = node();
+    let peer = node.provider.inner.peer();
+    block_on(peer.connect()).unwrap();
+    block_on(node.pulse.listen());
+    assert_eq!(node.provider.health(), Health::Disconnected, "nothing happens before a flush");
+    block_on(node.pulse.flush()).unwrap();
+
+    node.manager.sync("mine", vector(0, 1.0));
+    block_on(peer.update_vector("theirs", vector(0, 2.0))).unwrap();
+    block_on(node.pulse.listen());
+    assert_eq!(node.manager.get_remote("theirs"), Some(vector(0, 2.0)));
+    assert_eq!(held(&node, "mine"), None, "that is for the next flush");
+}
