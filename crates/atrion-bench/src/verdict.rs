@@ -146,7 +146,7 @@ fn keeps(better: Better, value: f64, bound: f64) -> bool {
 }
 
 /// The first of those that nobody surpasses.
-fn best(better: Better, peers: &[Peer]) -> Option<&Peer> {
+pub(crate) fn best(better: Better, peers: &[Peer]) -> Option<&Peer> {
     let value = |p: &&Peer| p.figure.value();
     peers.iter().reduce(|best, peer| {
         let surpasses = match better {

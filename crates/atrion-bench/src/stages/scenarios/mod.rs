@@ -14,9 +14,10 @@ use atrion_sim::{Evaluation, Report, Scenario, evaluate, runs, scenario};
 
 use super::{Outcome, Setting};
 use crate::figure::Figure;
+use crate::goals::{self, Better};
 use crate::progress::Bar;
 use crate::stage::Stage;
-use crate::verdict::Measured;
+use crate::verdict::{Measured, best};
 
 /// Runs of each policy in each scenario.
 const SEEDS_QUICK: u64 = 3;
@@ -189,6 +190,17 @@ fn beside(
     Ok(measured)
 }
 
+/// What the best peer at a goal pays for it: its goodput beside ours.
+fn price(everybody: &Everybody, measured: &Measured) -> String {
+    let goodput = |name: &str| {
+        let reports = everybody.get(name).map_or(&[][..], Vec::as_slice);
+        format!("{name} {:.1} %", mean(reports, Report::goodput))
+    };
+    let better = goals::find(measured.goal).map_or(Better::More, |goal| goal.better);
+    let peer = best(better, &measured.peers).map(|peer| format!(", {}", goodput(&peer.name)));
+    format!("goodput there: {}{}", goodput(OURS), peer.unwrap_or_default())
+}
+
 /// For goals at which every peer is held.
 fn anybody(_: &str, _: &[Report]) -> bool {
     true
@@ -214,7 +226,6 @@ fn plot(scenario: &Scenario, everybody: &Everybody, names: &[&str]) -> Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::goals;
 
     /// A plan for tests: few policies, one seed.
     pub(super) fn plan<'a>(bar: &'a Bar, policies: &[&str]) -> Plan<'a> {
@@ -246,6 +257,20 @@ mod tests {
         let nan = Everybody::from([(OURS, vec![report(f64::NAN)])]);
         let why = beside("scenarios.routes", &nan, Report::goodput, anybody).expect_err("NaN");
         assert!(why.contains("scenarios.routes is not a number"), "{why}");
+    }
+
+    #[test]
+    fn a_peer_that_wins_by_serving_few_is_shown_to() {
+        let everybody = Everybody::from([
+            (OURS, vec![report(90.0)]),
+            ("aimd", vec![report(60.0)]),
+            ("sre", vec![report(1.0), report(3.0)]),
+        ]);
+        let figure = |x| Figure::once("x", x).expect("a number");
+        let measured = Measured::new("scenarios.low12x", figure(99.0));
+        assert_eq!(price(&everybody, &measured), "goodput there: atrion 90.0 %");
+        let beside = measured.peer("aimd", figure(50.0)).peer("sre", figure(100.0));
+        assert_eq!(price(&everybody, &beside), "goodput there: atrion 90.0 %, sre 2.0 %");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use atrion_core::math;
 use atrion_sim::Report;
 
-use super::{Found, Plan, Source, anybody, beside, preset};
+use super::{Found, Plan, Source, anybody, beside, preset, price};
 
 const LOW: (&str, &str, &str) = ("scenarios.low12x", "low12x", "critical");
 const ROUTES: (&str, &str, &str) = ("scenarios.routes", "routes", "export");
@@ -22,14 +22,17 @@ impl Source for Tiers {
     fn measure(&self, plan: &Plan) -> Result<Found, String> {
         let (goal, name, top) = LOW;
         let everybody = plan.compare(&preset(name)?, false)?;
-        let low = beside(goal, &everybody, |report| served(report, top), anybody)?
-            .note("of all that asked, served well and in time");
+        let low = beside(goal, &everybody, |report| served(report, top), anybody)?;
+        let of_low = price(&everybody, &low);
+        let low = low.note(format!("of all that asked, served well and in time; {of_low}"));
         let (goal, name, surging) = ROUTES;
         let everybody = plan.compare(&preset(name)?, false)?;
         let routes = beside(goal, &everybody, |report| worst_beside(report, surging).1, anybody)?;
         let ours = everybody.get(super::OURS).and_then(|reports| reports.first());
         let worst = ours.map_or("", |report| worst_beside(report, surging).0);
-        let measured = vec![low, routes.note(format!("worst: {worst}"))];
+        let of_routes = price(&everybody, &routes);
+        let routes = routes.note(format!("worst: {worst}; {of_routes}"));
+        let measured = vec![low, routes];
         Ok(Found { measured, ..Found::default() })
     }
 }
