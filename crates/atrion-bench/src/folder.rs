@@ -18,7 +18,8 @@ const OWNER: &str = "run-by";
 pub(crate) struct Draft {
     target: PathBuf,
     part: PathBuf,
-    is_published: bool,
+    /// Whether it stays when the value goes: published, or all there is of a finished run.
+    stays: bool,
 }
 
 impl Draft {
@@ -51,7 +52,7 @@ impl Draft {
             }
             Err(e) => return Err(unwritable(e)),
         }
-        let draft = Self { target: target.to_path_buf(), part, is_published: false };
+        let draft = Self { target: target.to_path_buf(), part, stays: false };
         fs::write(draft.part.join(OWNER), std::process::id().to_string()).map_err(unwritable)?;
         fs::create_dir(draft.part.join(LOGS)).map_err(unwritable)?;
         Ok(draft)
@@ -85,8 +86,15 @@ impl Draft {
     /// Puts the report in its place; an earlier one there is gone.
     ///
     /// # Errors
-    /// A sentence if that cannot be done.
+    /// A sentence if that cannot be done, with the place where the report is instead.
     pub(crate) fn publish(mut self) -> Result<(), String> {
+        self.stays = true;
+        self.put_in_place().map_err(|why| {
+            format!("{why}; until the next run the report is in {}", self.part.display())
+        })
+    }
+
+    fn put_in_place(&self) -> Result<(), String> {
         let failed = |e: std::io::Error| {
             format!("the report cannot be put into {}: {e}", self.target.display())
         };
@@ -104,7 +112,6 @@ impl Draft {
         }
         fs::remove_file(self.part.join(OWNER)).map_err(failed)?;
         fs::rename(&self.part, &self.target).map_err(failed)?;
-        self.is_published = true;
         if had_one {
             fs::remove_dir_all(&old).map_err(failed)?;
         }
@@ -114,7 +121,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.is_published {
+        if !self.stays {
             // Nothing depends on it: the next run clears what an ended one left.
             let _ = fs::remove_dir_all(&self.part);
         }
@@ -293,7 +300,11 @@ mod tests {
         fs::remove_file(target.join("thesis.md")).expect("removed");
         let draft = Draft::begin(&target).expect("empty");
         fs::write(target.join("thesis.md"), "years").expect("written");
-        assert!(draft.publish().expect_err("not ours").contains("`thesis.md`"));
+        draft.write("report.md", "an hour's work").expect("written");
+        let why = draft.publish().expect_err("not ours");
+        assert!(why.contains("`thesis.md`") && why.contains(".home.part"), "{why}");
+        let kept = fs::read_to_string(folder.path().join(".home.part/report.md"));
+        assert_eq!(kept.expect("it is there"), "an hour's work");
         assert_eq!(names(&target), ["thesis.md"]);
     }
 

@@ -103,12 +103,14 @@ fn run(options: &Options, words: &[OsString]) -> Result<bool, String> {
     draft.write("report.md", &report::markdown(&report))?;
     draft.write("report.csv", &report::csv(&report))?;
     draft.write("report.json", &json)?;
+    // First of all: what follows may fail, and the figures are there.
+    say(&format!("\n{}", report::table(&report)))?;
     draft.publish()?;
     if let Some(file) = &options.json {
         folder::write_whole(file, &json)?;
     }
     let place = format!("the report is in {}", out.display());
-    say(&format!("\n{}\n{}", report::table(&report), report::closing(&report, &place)))?;
+    say(&format!("\n{}", report::closing(&report, &place)))?;
     Ok(report.broken().is_empty())
 }
 
