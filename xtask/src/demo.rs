@@ -27,7 +27,8 @@ pub(crate) fn release_program(root: &Path, name: &str, args: &[String]) -> Line 
     Line::new(&path.display().to_string()).args(args.iter().cloned())
 }
 
-fn target_dir(root: &Path) -> std::path::PathBuf {
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir(root: &Path) -> std::path::PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 

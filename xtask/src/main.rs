@@ -4,6 +4,7 @@
 //! the last line says how it ended. Exit status: 0 for success, 1 for a failure, 2 for a command
 //! line or a place that makes no sense.
 
+mod bench;
 mod boundary;
 mod ci;
 mod demo;
@@ -37,6 +38,8 @@ Usage: cargo xtask COMMAND
   sim [SCENARIO|FILE.toml].. [OPTIONS]
                    simulate a service under overload and failure, before Atrion and before what
                    others use (cargo xtask sim --help lists the options, --list the scenarios)
+  bench [OPTIONS]  measure everything in one run, beside what others use, and hold it against the
+                   goals; --quick within ten minutes (cargo xtask bench --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demos in short,
                    each fuzz target for a minute
@@ -56,6 +59,7 @@ enum Command {
     Setup,
     Demo(Vec<OsString>),
     Sim(Vec<OsString>),
+    Bench(Vec<OsString>),
     Test,
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
@@ -84,6 +88,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         "setup" => at_most(0).map(|()| Command::Setup),
         "demo" => Ok(Command::Demo(rest)),
         "sim" => Ok(Command::Sim(rest)),
+        "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
         "license" => Ok(Command::License(rest)),
         "test" => at_most(0).map(|()| Command::Test),
@@ -136,6 +141,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Setup => setup::run(&root).map(|()| true),
         Command::Demo(args) => demo::run(&root, &args),
         Command::Sim(args) => sim::run(&root, &args),
+        Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
@@ -179,6 +185,12 @@ mod tests {
     fn the_simulator_gets_its_options_unread() {
         let expected = Command::Sim(vec!["tiers".into(), "--policy".into(), "sre".into()]);
         assert_eq!(parsed(&["sim", "tiers", "--policy", "sre"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_measuring_gets_its_options_unread() {
+        let expected = Command::Bench(vec!["--quick".into(), "--only".into(), "wire".into()]);
+        assert_eq!(parsed(&["bench", "--quick", "--only", "wire"]), Ok(expected));
     }
 
     #[test]

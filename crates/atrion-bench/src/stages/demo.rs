@@ -1,0 +1,214 @@
+//! The demonstrations: real processes, sockets and, for the cluster, a real Redis. They judge
+//! themselves; here their figures are read.
+
+use std::process::Command;
+
+use atrion_state::clock::{Clock as _, MonotonicClock};
+use serde_json::Value;
+
+use super::{Outcome, Setting};
+use crate::child;
+use crate::figure::Figure;
+use crate::progress::Bar;
+use crate::stage::Stage;
+use crate::verdict::Measured;
+
+/// Exit statuses after which there are figures: kept, missed, too busy to tell.
+const WITH_FIGURES: [i32; 3] = [0, 1, TOO_BUSY];
+const TOO_BUSY: i32 = 3;
+/// Names another server than `redis-server`.
+const SERVER_VARIABLE: &str = "ATRION_REDIS_SERVER";
+
+/// A goal, where its figure is in the demonstration's file, and whose figure stands beside it.
+struct Reading {
+    goal: &'static str,
+    ours: &'static str,
+    peer: Option<(&'static str, &'static str)>,
+    /// What the demonstration leaves out when it never happened.
+    or_never: bool,
+}
+
+const fn reading(
+    goal: &'static str,
+    ours: &'static str,
+    peer: Option<(&'static str, &'static str)>,
+) -> Reading {
+    Reading { goal, ours, peer, or_never: false }
+}
+
+const UNPROTECTED: &str = "unprotected";
+const ALONE: &str = "alone";
+
+#[rustfmt::skip]
+const SERVICE_READINGS: &[Reading] = &[
+    reading("service.calm", "/protected/shed_while_calm", None),
+    reading("service.overload", "/protected/overload_goodput_percent", Some((UNPROTECTED, "/unprotected/overload_goodput_percent"))),
+    reading("service.top", "/protected/overload_served_percent/critical", Some((UNPROTECTED, "/unprotected/overload_served_percent/critical"))),
+    reading("service.reach", "/protected/dead_dependency_percent", Some((UNPROTECTED, "/unprotected/dead_dependency_percent"))),
+    Reading { or_never: true, ..reading("service.recovery", "/protected/recovery_seconds", Some((UNPROTECTED, "/unprotected/recovery_seconds"))) },
+];
+
+#[rustfmt::skip]
+const CLUSTER_READINGS: &[Reading] = &[
+    Reading { or_never: true, ..reading("cluster.warned", "/warned_ms_p99", None) },
+    reading("cluster.unwarned", "/warnings_missed", None),
+    reading("cluster.dead", "/dead_requests_shared", Some((ALONE, "/dead_requests_alone"))),
+    Reading { or_never: true, ..reading("cluster.recovery", "/recovery_s", Some((ALONE, "/recovery_alone_s"))) },
+    reading("cluster.delayed", "/requests_failed_or_delayed_by_sync", None),
+    Reading { or_never: true, ..reading("cluster.converged", "/reconverged_intervals", None) },
+    reading("cluster.lied.normal", "/normal_requests_refused_under_liar", None),
+    reading("cluster.lied.bulk", "/bulk_percent_refused_under_liar", None),
+    reading("cluster.bytes", "/bytes_per_changed_route", None),
+    reading("cluster.admit", "/admit_p99_us_shared", Some((ALONE, "/admit_p99_us_alone"))),
+];
+
+/// A service without and with Atrion.
+pub(super) fn service(setting: &Setting<'_>) -> Result<Outcome, String> {
+    show(Stage::Service, &[], SERVICE_READINGS, setting)
+}
+
+/// Services that share a Redis; without a server there is nothing to measure, which is said.
+pub(super) fn cluster(setting: &Setting<'_>) -> Result<Outcome, String> {
+    if let Err(why_not) = redis() {
+        return Ok(Outcome { why_not, ..Outcome::default() });
+    }
+    show(Stage::Cluster, &["--cluster"], CLUSTER_READINGS, setting)
+}
+
+/// Whether there is a server to start.
+fn redis() -> Result<(), String> {
+    let program = std::env::var_os(SERVER_VARIABLE).unwrap_or_else(|| "redis-server".into());
+    let name = program.to_string_lossy().into_owned();
+    let version = Command::new(&program).arg("--version").output();
+    if version.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    Err(format!("`{name}` is missing; `cargo xtask setup` installs redis-server"))
+}
+
+fn show(
+    stage: Stage,
+    args: &[&str],
+    readings: &[Reading],
+    setting: &Setting<'_>,
+) -> Result<Outcome, String> {
+    let log = setting.draft.log(stage.name());
+    let bar = Bar::seconds(stage.name(), stage.budget(setting.is_quick));
+    let clock = MonotonicClock::new();
+    let start = clock.now();
+    bar.say("building");
+    let words = ["build", "--release", "--package", "atrion-demo"];
+    let program = child::build(setting.root, &words, "atrion-demo", &log)?;
+    let building = clock.now().since(start);
+    bar.say("");
+    let scratch = setting.draft.scratch(stage.name())?;
+    let file = scratch.join("figures.json");
+    let mut command = Command::new(program);
+    command.args(args).args(setting.is_quick.then_some("--short"));
+    command.arg("--seed").arg(setting.seed.to_string()).arg("--json").arg(&file);
+    command.env("ATRION_DEMO_OUT", &scratch);
+    let status = child::run(command, &log, stage.limit(setting.is_quick), &bar)?;
+    let code = child::must_end_with(status, &WITH_FIGURES, "the demonstration", &log)?;
+    let unreadable = |why: String| format!("the demonstration's figures cannot be read: {why}");
+    let text = std::fs::read_to_string(&file).map_err(|e| unreadable(e.to_string()))?;
+    let figures: Value = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+    let excuse = (code == TOO_BUSY)
+        .then(|| "the machine was too busy to measure it; again when nothing else runs".to_owned());
+    let mut plots = Vec::new();
+    if let Ok(svg) = std::fs::read_to_string(scratch.join("demo.svg")) {
+        plots.push((format!("{}.svg", stage.name()), svg));
+    }
+    let measured = read(readings, &figures, excuse.as_ref())?;
+    Ok(Outcome { measured, building, plots, ..Outcome::default() })
+}
+
+fn read(
+    readings: &[Reading],
+    figures: &Value,
+    excuse: Option<&String>,
+) -> Result<Vec<Measured>, String> {
+    readings
+        .iter()
+        .map(|reading| {
+            let figure = |path| number(figures, path, reading.or_never);
+            let mut measured = Measured::new(reading.goal, figure(reading.ours)?);
+            if let Some((name, path)) = reading.peer {
+                measured = measured.peer(name, figure(path)?);
+            }
+            Ok(Measured { excuse: excuse.cloned(), ..measured })
+        })
+        .collect()
+}
+
+/// The number at `path`; what never happened is infinite where it may be.
+fn number(figures: &Value, path: &str, or_never: bool) -> Result<Figure, String> {
+    let value = match figures.pointer(path) {
+        Some(Value::Null) if or_never => f64::INFINITY,
+        Some(value) => value.as_f64().ok_or_else(|| {
+            format!("the demonstration's figure {path} is `{value}`, a number is needed")
+        })?,
+        None => return Err(format!("the demonstration's figures have no {path}")),
+    };
+    Figure::once(path, value).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::goals;
+    use crate::verdict::{Verdict, judge};
+    use serde_json::json;
+
+    #[test]
+    fn every_reading_is_of_a_goal_of_its_stage() {
+        for (stage, readings) in
+            [(Stage::Service, SERVICE_READINGS), (Stage::Cluster, CLUSTER_READINGS)]
+        {
+            let read: Vec<&str> = readings.iter().map(|r| r.goal).collect();
+            let asked: Vec<&str> = goals::of_stage(stage).map(|g| g.id).collect();
+            assert_eq!(read, asked, "{stage:?}");
+        }
+    }
+
+    fn run(recovery: &Value) -> Value {
+        json!({
+            "shed_while_calm": 0, "overload_goodput_percent": 101.5,
+            "overload_served_percent": {"critical": 100.0}, "dead_dependency_percent": 0.76,
+            "recovery_seconds": recovery,
+        })
+    }
+
+    #[test]
+    fn figures_are_found_and_what_never_happened_is_infinite() {
+        let figures = json!({"protected": run(&json!(0.5)), "unprotected": run(&Value::Null)});
+        let measured = read(SERVICE_READINGS, &figures, None).expect("whole");
+        let recovery = &measured[4];
+        assert!((recovery.ours.value() - 0.5).abs() < 1e-9);
+        assert!(recovery.peers[0].figure.value().is_infinite());
+        assert_eq!(measured[1].peers[0].name, UNPROTECTED);
+    }
+
+    #[test]
+    fn a_busy_machine_excuses_what_was_missed_only() {
+        let figures = json!({"protected": run(&json!(9.0)), "unprotected": run(&json!(1.0))});
+        let why = "too busy".to_owned();
+        let measured = read(SERVICE_READINGS, &figures, Some(&why)).expect("whole");
+        let verdict = |index: usize| {
+            judge(goals::find(measured[index].goal).expect("a goal"), &measured[index]).verdict
+        };
+        assert_eq!(verdict(0), Verdict::Met);
+        assert_eq!(verdict(4), Verdict::Unmeasured(why.clone()));
+    }
+
+    #[test]
+    fn figures_that_are_missing_or_no_numbers_are_named() {
+        let figures = json!({"protected": run(&json!("soon")), "unprotected": run(&Value::Null)});
+        let why = read(SERVICE_READINGS, &figures, None).expect_err("no number");
+        assert!(why.contains("/protected/recovery_seconds is `\"soon\"`"), "{why}");
+        let why = read(CLUSTER_READINGS, &figures, None).expect_err("another file");
+        assert!(why.contains("have no /warned_ms_p99"), "{why}");
+        let null = json!({"warned_ms_p99": 3.0, "warnings_missed": null});
+        let why = read(CLUSTER_READINGS, &null, None).expect_err("null is no count");
+        assert!(why.contains("/warnings_missed is `null`"), "{why}");
+    }
+}
