@@ -38,6 +38,7 @@
 //! lull. With `unlimited` queues the service works off the past after an overload.
 //!
 //! # Features
+//! - `peers`: the crates of others as policies, driven by simulated time.
 //! - `svg`: plots.
 //! - `tool`: the program behind `cargo xtask sim`.
 

@@ -111,7 +111,7 @@ mod tests {
             if tick < 300 && policy.arrive(&valuable) == Verdict::Admit {
                 policy.done(&failure(at, 0));
             }
-            policy.tick(&Tick { now, utilisation: 0.0 });
+            policy.tick(&Tick { now, utilisation: 0.0, load: 0.0 });
             let open = policy.model().mode() == ModelMode::CircuitBreaker;
             if open && opened.is_none() {
                 opened = Some(tick);
