@@ -29,13 +29,17 @@ const MAY_OFFER: &[&str] = &[FACADE, SIMULATOR];
 const ARROWS: &[(&str, &[&str])] = &[
     ("atrion-core", &[]),
     ("atrion-license", &[]),
+    ("atrion-reference", &["atrion-core"]),
     ("atrion-state", &["atrion-core"]),
     ("atrion-engine", &["atrion-core", "atrion-state"]),
     ("atrion-cluster", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-postgres", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-tower", &["atrion-core", "atrion-state", "atrion-engine"]),
     ("atrion-studio", &["atrion-core", "atrion-state", "atrion-engine", "atrion-license"]),
-    ("atrion-sim", &["atrion-core", "atrion-state", "atrion-engine", "atrion-cluster"]),
+    (
+        "atrion-sim",
+        &["atrion-core", "atrion-reference", "atrion-state", "atrion-engine", "atrion-cluster"],
+    ),
     (
         FACADE,
         &[

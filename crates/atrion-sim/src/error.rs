@@ -75,7 +75,7 @@ pub enum PolicyError {
         /// All names, separated by commas.
         known: String,
     },
-    /// The limit of `static:LIMIT` is not a number of requests.
+    /// The number in `static:NUMBER` and the like is none.
     #[error("the limit of `{name}` must be a whole number from 1 to {max}")]
     Limit {
         /// What was asked for.

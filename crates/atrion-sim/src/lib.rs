@@ -44,6 +44,7 @@
 //! # Features
 //! - `cluster`: several nodes that warn each other, see `cluster`. Brings in `atrion-cluster`, which
 //!   is commercial; simulating needs no key.
+//! - `peers`: the crates of others as policies, driven by simulated time.
 //! - `svg`: plots.
 //! - `tool`: the program behind `cargo xtask sim`.
 

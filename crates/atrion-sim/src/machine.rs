@@ -180,6 +180,13 @@ impl Machine {
         math::max(self.cpu.used / self.cpu.cores, pool)
     }
 
+    /// What is at work or waits for it, per core or worker, of the busier part.
+    pub(crate) fn load(&self) -> f64 {
+        let in_pool = (self.busy + self.queue.len()) as f64;
+        let pool = self.pool.map_or(0.0, |workers| in_pool / workers as f64);
+        math::max(self.cpu.jobs.len() as f64 / self.cpu.cores, pool)
+    }
+
     fn wait(&mut self, now: f64, id: u32) -> bool {
         let (demand, _) = self.job(id);
         self.set(id, demand, Stage::Waiting);
@@ -250,6 +257,7 @@ mod tests {
             assert!(m.step(at).is_some());
         }
         assert!((m.used_secs(1.5) - 1.5).abs() < 1e-9);
+        assert!(m.load() < 1e-9, "nobody is left");
         assert!((m.used_secs(3.0) - 1.5).abs() < 1e-9, "idle cores do not work");
     }
 
@@ -272,6 +280,7 @@ mod tests {
         let wait = Demand { wait: 1.0, ..Demand::default() };
         assert!(m.start(0.0, 0, wait) && m.start(0.0, 1, wait));
         assert!(!m.start(0.0, 2, wait), "one works, one waits");
+        assert!((m.load() - 2.0).abs() < 1e-9);
         assert_eq!(m.step(m.next()), Some((0, true)));
         assert!(m.start(1.0, 0, wait));
     }

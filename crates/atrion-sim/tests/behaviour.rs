@@ -193,7 +193,7 @@ fn policies_survive_completions_they_never_admitted() {
             let outcome = Outcome::Success;
             policy.done(&Completion { now, slot: 77, route, latency_secs: 0.0, outcome });
         }
-        policy.tick(&Tick { now: Timestamp::from_secs(2), utilisation: 1.0 });
+        policy.tick(&Tick { now: Timestamp::from_secs(2), utilisation: 1.0, load: 1.0 });
         assert_eq!(policy.release(Timestamp::from_secs(2)), None, "{}", entry.name);
     }
 }

@@ -59,14 +59,15 @@ pub(super) fn short(value: &Value) -> String {
 pub(super) fn nudge(file: &mut Value) -> bool {
     let key = if file.get("sequences").is_some() { "sequences" } else { "cases" };
     let cases = file.get_mut(key).and_then(Value::as_array_mut);
-    // The edge cases are mostly departures.
+    // The edge cases are mostly departures. Sequences of the whole model have none.
     let ordinary = |case: &&mut Value| {
-        let kind = case.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let whole = case.get("pl").map(|_| "random");
+        let kind = case.get("kind").and_then(Value::as_str).or(whole).unwrap_or_default();
         kind.starts_with("random") || kind == "gaussian"
     };
     cases.into_iter().flatten().filter(ordinary).any(|case| {
-        // Where there is an `expected`, the `weights` are inputs.
-        let output = ["expected", "probabilities", "mean", "weights"];
+        // Where there is an `expected` or a `scar` after each tick, the `weights` are inputs.
+        let output = ["expected", "probabilities", "mean", "scar", "weights"];
         let output = output.into_iter().find(|name| case.get(*name).is_some());
         match output.and_then(|name| case.get_mut(name)) {
             Some(Value::Array(values)) => values.iter_mut().any(nudge_number),

@@ -148,6 +148,37 @@ impl Sheet {
         }
     }
 
+    /// Compares one value with the reference's, to `tolerance` times the larger of it and 1.
+    pub(super) fn near(
+        &mut self,
+        case: impl FnOnce() -> Value,
+        ours: f64,
+        reference: f64,
+        tolerance: f64,
+    ) {
+        let scale = if reference.abs() > 1.0 { reference.abs() } else { 1.0 };
+        // Written so that NaN is a mismatch.
+        if (ours - reference).abs() <= tolerance * scale {
+            self.checked += 1;
+        } else {
+            self.mismatch(&case(), &format!("{ours} is not {reference}"));
+        }
+    }
+
+    /// Compares a state with the reference's.
+    pub(super) fn state<T: PartialEq + fmt::Debug>(
+        &mut self,
+        case: impl FnOnce() -> Value,
+        ours: &T,
+        reference: &T,
+    ) {
+        if ours == reference {
+            self.checked += 1;
+        } else {
+            self.mismatch(&case(), &format!("is {ours:?} instead of {reference:?}"));
+        }
+    }
+
     /// Compares a choice.
     pub(super) fn choice(&mut self, case: &Value, ours: Option<usize>, reference: Option<usize>) {
         if ours == reference {

@@ -65,8 +65,10 @@ impl Limit for Aimd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atrion_core::time::Timestamp;
 
-    const OK: Sample = Sample { latency_secs: 0.001, in_flight: 20, dropped: false };
+    const OK: Sample =
+        Sample { now: Timestamp::ZERO, latency_secs: 0.001, in_flight: 20, dropped: false };
 
     /// The three cases of the library's own test: start, one up, a tenth down.
     #[test]

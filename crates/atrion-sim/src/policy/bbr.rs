@@ -192,4 +192,43 @@ mod tests {
             assert!(!refuses || (53..=55).contains(&refused), "{refused}");
         }
     }
+
+    /// Ten buckets with 100, 200, .. 1000 passes of 1 to 10, 11 to 20, .. 91 to 100 ms, as in
+    /// go-zero's own tests. The last bucket is the present one.
+    fn as_in_its_tests() -> Bbr {
+        let mut policy = Bbr::new(BbrSettings { buckets: 10, ..BbrSettings::default() });
+        for bucket in 0..10_u32 {
+            let at = f64::from(bucket) * 0.1 + 0.05;
+            for pass in 0..(bucket + 1) * 100 {
+                let latency_secs = f64::from(bucket * 10 + 1 + pass % 10) / 1e3 - 1e-6;
+                policy.in_flight = 1.0;
+                policy.done(&success(at, 0, latency_secs));
+            }
+        }
+        policy
+    }
+
+    /// Its figures: 900 passes a bucket, ten buckets a second, 6 ms at least: 54 in flight.
+    #[test]
+    fn capacity_is_that_of_its_own_test() {
+        let mut policy = as_in_its_tests();
+        policy.arrive(&arrival(0.96, 0));
+        assert!((policy.most_in_flight() - 54.0).abs() < 1e-9, "{}", policy.most_in_flight());
+    }
+
+    /// Its table: with 54 that fit, refused is only who finds 80 in flight now and of late.
+    #[test]
+    fn it_refuses_where_its_own_test_does() {
+        for (gauge, smoothed, in_flight, refuses) in [
+            (0.9, 50.0, 0.0, false),
+            (0.9, 80.0, 50.0, false),
+            (0.9, 80.0, 80.0, true),
+            (0.8, 80.0, 80.0, false),
+        ] {
+            let mut policy = as_in_its_tests();
+            (policy.gauge, policy.smoothed, policy.in_flight) = (gauge, smoothed, in_flight);
+            let refused = policy.arrive(&arrival(0.96, 0)) == Verdict::Refuse;
+            assert_eq!(refused, refuses, "{gauge}, {smoothed}, {in_flight}");
+        }
+    }
 }

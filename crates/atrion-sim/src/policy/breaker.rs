@@ -207,4 +207,36 @@ mod tests {
         assert!(!call(&mut policy, 100.0, true));
         assert_eq!(policy.transitions(), 1);
     }
+
+    /// The documented default for slow calls: only if every one of them is.
+    #[test]
+    fn it_opens_for_slow_calls_only_if_all_of_them_are() {
+        for (quick, closed) in [(1, true), (0, false)] {
+            let mut policy = Breaker::new(BreakerSettings::published(1.0));
+            for i in 0..100 {
+                policy.arrive(&arrival(1.0, 0));
+                policy.done(&success(1.0, 0, if i < quick { 0.9 } else { 1.1 }));
+            }
+            assert_eq!(policy.is_closed(), closed, "{quick} of 100 in time");
+        }
+    }
+
+    /// The documented states: a call that began before a change does not count after it.
+    #[test]
+    fn results_from_before_a_change_do_not_count() {
+        let mut policy = Breaker::new(BreakerSettings::published(1.0));
+        for slot in 100..150 {
+            assert_eq!(policy.arrive(&arrival(1.0, slot)), Verdict::Admit);
+        }
+        for _ in 0..100 {
+            call(&mut policy, 1.0, false);
+        }
+        assert!(call(&mut policy, 61.1, true), "half open");
+        for slot in 100..150 {
+            policy.done(&failure(61.2, slot));
+        }
+        let through = (0..9).filter(|_| call(&mut policy, 61.3, true)).count();
+        assert_eq!(through, 9);
+        assert!(policy.is_closed());
+    }
 }

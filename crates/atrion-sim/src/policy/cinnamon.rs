@@ -201,7 +201,7 @@ mod tests {
                 policy.done(&success(0.0, slot, 0.05));
             }
             while policy.release(now).is_some() {}
-            policy.tick(&Tick { now, utilisation: 1.0 });
+            policy.tick(&Tick { now, utilisation: 1.0, load: 1.0 });
         }
         refused
     }

@@ -5,6 +5,9 @@
 //! averaged evenly), a tolerance of 1.5, a queue of 4. With `g = clamp(1.5 long/short, 0.5, 1)`
 //! the limit moves a fifth of the way to `g limit + 4`. A long-term latency of more than twice the
 //! present one loses 5 % with each sample.
+//!
+//! Its documentation recalculates the limit once a window, of a second for example. So there are
+//! two: on every sample, and by [`Windowed`](super::Windowed).
 
 use atrion_core::math;
 
@@ -93,11 +96,32 @@ impl Limit for Gradient2 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atrion_core::time::Timestamp;
 
     fn feed(rule: &mut Gradient2, secs: f64, count: u32) {
         for _ in 0..count {
-            rule.update(&Sample { latency_secs: secs, in_flight: 1000, dropped: false });
+            rule.update(&Sample {
+                now: Timestamp::ZERO,
+                latency_secs: secs,
+                in_flight: 1000,
+                dropped: false,
+            });
         }
+    }
+
+    /// The figures of the library's own test of its long-term average, for a window of 100: the
+    /// mean of the first ten samples, and then 16.2 after 10 to 19 and one of 100.
+    #[test]
+    fn the_long_term_average_is_the_published_one() {
+        let settings = Gradient2Settings { long_window: 100.0, ..Default::default() };
+        let mut rule = Gradient2::new(settings);
+        for step in 0..10 {
+            let step = f64::from(step);
+            feed(&mut rule, 10.0 + step, 1);
+            assert!((rule.long_secs - (10.0 + step / 2.0)).abs() < 0.01, "{}", rule.long_secs);
+        }
+        feed(&mut rule, 100.0, 1);
+        assert!((rule.long_secs - 16.2).abs() < 0.1, "{}", rule.long_secs);
     }
 
     #[test]

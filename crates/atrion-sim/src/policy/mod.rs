@@ -6,13 +6,19 @@
 //! | `unlimited` | no control | |
 //! | `static`, `static:N` | a fixed number in flight | |
 //! | `aimd`, `vegas`, `gradient2` | adaptive concurrency limits | Netflix, concurrency-limits |
+//! | `vegas-1s`, `gradient2-1s` | the same, once a second | the same, `WindowedLimit` |
 //! | `sre` | client-side throttling | Google, *Site Reliability Engineering*, chapter 21 |
 //! | `bbr` | shedding by capacity times lowest latency under high CPU | go-zero, after Sentinel |
+//! | `sentinel`, `sentinel-cpu` | the original of that, by load average or CPU | Sentinel, system rule |
 //! | `codel` | controlled delay in a queue before the service | RFC 8289 |
 //! | `delay` | the same idea adapted to services, newest first | Facebook, *Fail at Scale* |
 //! | `cinnamon` | PI control of a priority threshold | Uber, *PID Controller for Cinnamon* |
 //! | `reference` | Atrion's published model, mistakes included | RFC-0001, version 2.0.0 |
 //! | `breaker` | circuit breaker on failures and slow calls | resilience4j |
+//! | `recloser`, `tr-breaker` | circuit breakers on failures | crates `recloser` and `tower-resilience-circuitbreaker`, restated |
+//!
+//! With the feature `peers` there are also real crates, unchanged: module `peers`. All of
+//! them, with their sources, settings and what is checked, are in `docs/peers.md`.
 //!
 //! Each has a file of its own that names its source and its settings. They are written anew from
 //! the descriptions. What a policy cannot know in real life and is told here (see [`Context`])
@@ -25,13 +31,19 @@ mod breaker;
 mod cinnamon;
 mod codel;
 mod controlled_delay;
+mod deadlines;
 mod fixed;
 mod gradient2;
 mod limiter;
+#[cfg(feature = "peers")]
+pub mod peers;
+mod recloser;
 mod reference;
 mod registry;
 mod routes;
+mod sentinel;
 mod sre;
+mod tower_breaker;
 mod vegas;
 
 use atrion_core::time::Timestamp;
@@ -45,11 +57,14 @@ pub use codel::{Codel, CodelSettings};
 pub use controlled_delay::{ControlledDelay, ControlledDelaySettings};
 pub use fixed::{STATIC_LIMIT_MAX, Static, Unlimited};
 pub use gradient2::{Gradient2, Gradient2Settings};
-pub use limiter::{Limit, Limiter, Sample};
+pub use limiter::{Limit, Limiter, Sample, Windowed};
+pub use recloser::{Recloser, RecloserSettings};
 pub use reference::{ModelConfig, ModelMode, Pressures, Reference, ReferenceModel, TunerConfig};
 pub use registry::{Choice, Entry, entries};
 pub use routes::PerRoute;
+pub use sentinel::{Sentinel, SentinelTrigger};
 pub use sre::{Sre, SreSettings};
+pub use tower_breaker::{TowerBreaker, TowerBreakerSettings};
 pub use vegas::{Vegas, VegasSettings};
 
 use crate::scenario::Scenario;
@@ -110,6 +125,8 @@ pub struct Tick {
     /// Share of the service's time that was spent working since the last tick, 0 to 1: what a
     /// perfect gauge of the processor would show.
     pub utilisation: f64,
+    /// Requests that run or want to, for each core (or worker, if there are more for each of those).
+    pub load: f64,
 }
 
 /// What becomes of a request that was held.
@@ -219,6 +236,11 @@ impl Context {
             parallelism: scenario.parallelism(),
             mean_secs: scenario.service().mean_secs,
         }
+    }
+
+    /// A seed for each route.
+    fn route_seed(&self, route: usize) -> u64 {
+        self.seed.wrapping_mul(97).wrapping_add(route as u64)
     }
 }
 

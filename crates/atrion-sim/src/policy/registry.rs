@@ -2,11 +2,13 @@
 
 use atrion_engine::BuildError;
 
+use super::routes::per_route as routes;
 use super::{
     Aimd, AimdSettings, Bbr, BbrSettings, Breaker, BreakerSettings, Cinnamon, CinnamonSettings,
     Codel, CodelSettings, Context, ControlledDelay, ControlledDelaySettings, Engine, Gradient2,
-    Gradient2Settings, Limiter, PerRoute, Policy, Reference, STATIC_LIMIT_MAX, Sre, SreSettings,
-    Static, Unlimited, Vegas, VegasSettings,
+    Gradient2Settings, Limiter, Policy, Recloser, RecloserSettings, Reference, STATIC_LIMIT_MAX,
+    Sentinel, SentinelTrigger, Sre, SreSettings, Static, TowerBreaker, TowerBreakerSettings,
+    Unlimited, Vegas, VegasSettings, Windowed,
 };
 use crate::error::PolicyError;
 
@@ -20,6 +22,11 @@ pub struct Entry {
 }
 
 const ORACLE: &str = "oracle";
+/// Those that take a number.
+#[cfg(feature = "peers")]
+const NUMBERED: &[&str] = &["static", "tower", "governor"];
+#[cfg(not(feature = "peers"))]
+const NUMBERED: &[&str] = &["static"];
 const ENTRIES: &[Entry] = &[
     Entry { name: "atrion", about: "the shipped engine, without a single setting" },
     Entry { name: "process", about: "the same with `process_circuit`: priority across routes" },
@@ -29,8 +36,12 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "aimd", about: "Netflix concurrency-limits, AIMD" },
     Entry { name: "vegas", about: "Netflix concurrency-limits, Vegas" },
     Entry { name: "gradient2", about: "Netflix concurrency-limits, Gradient2" },
+    Entry { name: "vegas-1s", about: "Vegas in windows of a second" },
+    Entry { name: "gradient2-1s", about: "Gradient2 in windows of a second" },
     Entry { name: "sre", about: "Google SRE client throttling, K = 2" },
     Entry { name: "bbr", about: "go-zero's adaptive shedder, after Sentinel" },
+    Entry { name: "sentinel", about: "Sentinel's system rule, BBR by load average" },
+    Entry { name: "sentinel-cpu", about: "Sentinel's system rule, BBR by use of the processor" },
     Entry { name: "codel", about: "RFC 8289 in a queue before the service" },
     Entry { name: "delay", about: "Facebook's controlled delay, newest first while it stands" },
     Entry { name: "cinnamon", about: "Uber's PI control of a priority threshold, likeness" },
@@ -39,6 +50,33 @@ const ENTRIES: &[Entry] = &[
         about: "Atrion's published model, version 2.0.0, mistakes included",
     },
     Entry { name: "breaker", about: "resilience4j's circuit breaker" },
+    Entry { name: "recloser", about: "crate recloser, restated and compared with it" },
+    Entry {
+        name: "tr-breaker",
+        about: "breaker of tower-resilience, restated and compared with it",
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "tower",
+        about: "crate tower, LoadShed over ConcurrencyLimit; tower:N as static:N",
+    },
+    #[cfg(feature = "peers")]
+    Entry { name: "tr-aimd", about: "crate tower-resilience-adaptive, AIMD" },
+    #[cfg(feature = "peers")]
+    Entry { name: "tr-vegas", about: "crate tower-resilience-adaptive, Vegas" },
+    #[cfg(feature = "peers")]
+    Entry { name: "tr-gradient2", about: "crate tower-resilience-adaptive, Gradient2" },
+    #[cfg(feature = "peers")]
+    Entry { name: "cl-aimd", about: "crate congestion-limiter, AIMD" },
+    #[cfg(feature = "peers")]
+    Entry { name: "cl-vegas", about: "crate congestion-limiter, Vegas" },
+    #[cfg(feature = "peers")]
+    Entry { name: "failsafe", about: "crate failsafe, its circuit breaker" },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "governor",
+        about: "crate governor, 90 % of the true capacity; governor:N per second",
+    },
 ];
 
 /// All policies that [`Choice::parse`] knows.
@@ -54,7 +92,8 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Reads `NAME` or `static:LIMIT`.
+    /// Reads `NAME`, or `NAME:NUMBER` of those that take one: `static`, and with the feature `peers`
+    /// `tower` (a limit) and `governor` (requests per second).
     ///
     /// ```
     /// use atrion_sim::policy::Choice;
@@ -67,7 +106,9 @@ impl Choice {
     /// # Errors
     /// [`PolicyError`] with what is known or allowed.
     pub fn parse(name: &str) -> Result<Self, PolicyError> {
-        if let Some(limit) = name.strip_prefix("static:") {
+        if let Some((kind, limit)) = name.split_once(':')
+            && NUMBERED.contains(&kind)
+        {
             let valid = limit.parse().ok().filter(|n| (1..=STATIC_LIMIT_MAX).contains(n));
             let refused = || PolicyError::Limit { name: name.to_owned(), max: STATIC_LIMIT_MAX };
             return Ok(Self { name: name.to_owned(), limit: Some(valid.ok_or_else(refused)?) });
@@ -98,8 +139,14 @@ impl Choice {
         let c = context;
         let ceil = |x: f64| -atrion_core::math::floor(-x);
         let workers = ceil(c.parallelism).clamp(1.0, f64::from(STATIC_LIMIT_MAX)) as u32;
-        let seed = |route: usize| c.seed.wrapping_mul(97).wrapping_add(route as u64);
-        Ok(match self.name.as_str() {
+        let seed = |route| c.route_seed(route);
+        let careful = ceil(1.5 * c.parallelism).clamp(1.0, f64::from(STATIC_LIMIT_MAX)) as u32;
+        let kind = self.name.split_once(':').map_or(self.name.as_str(), |(kind, _)| kind);
+        #[cfg(feature = "peers")]
+        if let Some(policy) = super::peers::make(kind, c, self.limit, careful) {
+            return Ok(policy);
+        }
+        Ok(match kind {
             "atrion" => Box::new(Engine::new(c)?),
             "process" => Box::new(Engine::with_process_circuit(c)?),
             "unlimited" => Box::new(Unlimited),
@@ -111,8 +158,17 @@ impl Choice {
             "gradient2" => {
                 routes(c, |_| Limiter::new(Gradient2::new(Gradient2Settings::default())))
             }
+            "vegas-1s" => routes(c, |r| {
+                Limiter::new(Windowed::new(Vegas::new(VegasSettings::default(), seed(r))))
+            }),
+            "gradient2-1s" => routes(c, |_| {
+                Limiter::new(Windowed::new(Gradient2::new(Gradient2Settings::default())))
+            }),
             "sre" => routes(c, |r| Sre::new(SreSettings::published(c.deadline_secs), seed(r))),
-            "bbr" => routes(c, |_| Bbr::new(BbrSettings::default())),
+            // One of each guards a process.
+            "bbr" => Box::new(Bbr::new(BbrSettings::default())),
+            "sentinel" => Box::new(Sentinel::new(SentinelTrigger::LOAD)),
+            "sentinel-cpu" => Box::new(Sentinel::new(SentinelTrigger::CPU)),
             "codel" => routes(c, |_| Codel::new(CodelSettings::published(workers))),
             "delay" => {
                 let settings = ControlledDelaySettings::published(workers);
@@ -124,18 +180,19 @@ impl Choice {
             }
             "reference" => routes(c, |_| Reference::new(c.mean_secs, c.parallelism)),
             "breaker" => routes(c, |_| Breaker::new(BreakerSettings::published(c.deadline_secs))),
-            "static" => {
-                let limit = ceil(1.5 * c.parallelism).clamp(1.0, f64::from(STATIC_LIMIT_MAX));
-                routes(c, |_| Static::new(limit as u32))
+            "recloser" => {
+                let settings = RecloserSettings::published(c.deadline_secs);
+                routes(c, |_| Recloser::new(settings))
             }
-            _ => {
-                let limit = self.limit.unwrap_or(workers);
+            "tr-breaker" => {
+                let settings = TowerBreakerSettings::published(c.deadline_secs);
+                routes(c, |_| TowerBreaker::new(settings))
+            }
+            "static" => {
+                let limit = self.limit.unwrap_or(careful);
                 routes(c, |_| Static::new(limit))
             }
+            _ => routes(c, |_| Static::new(workers)),
         })
     }
-}
-
-fn routes<P: Policy + 'static>(context: &Context, make: impl FnMut(usize) -> P) -> Box<dyn Policy> {
-    Box::new(PerRoute::new(context.routes.len(), make))
 }

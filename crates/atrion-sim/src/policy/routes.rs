@@ -2,7 +2,7 @@
 
 use atrion_core::time::Timestamp;
 
-use super::{Arrival, Completion, Policy, Release, Tick, Verdict};
+use super::{Arrival, Completion, Context, Policy, Release, Tick, Verdict};
 
 /// A policy of its own for every route.
 #[derive(Clone, Debug)]
@@ -43,4 +43,12 @@ impl<P: Policy> Policy for PerRoute<P> {
     fn transitions(&self) -> u32 {
         self.0.iter().map(Policy::transitions).sum()
     }
+}
+
+/// A policy of its own for every route of this context.
+pub(super) fn per_route<P: Policy + 'static>(
+    context: &Context,
+    make: impl FnMut(usize) -> P,
+) -> Box<dyn Policy> {
+    Box::new(PerRoute::new(context.routes.len(), make))
 }

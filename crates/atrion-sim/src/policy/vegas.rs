@@ -90,9 +90,15 @@ impl Limit for Vegas {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atrion_core::time::Timestamp;
 
     fn sample(millis: f64) -> Sample {
-        Sample { latency_secs: millis / 1000.0, in_flight: 100, dropped: false }
+        Sample {
+            now: Timestamp::ZERO,
+            latency_secs: millis / 1000.0,
+            in_flight: 100,
+            dropped: false,
+        }
     }
 
     /// What the published description says for a limit of 10, where log10 is 1.
@@ -102,14 +108,26 @@ mod tests {
         for (ratio, expected) in [
             (1.05, 16.0), // queue of 1: grow fast
             (1.2, 11.0),  // queue of 2: grow
+            (1.4, 10.0),  // queue of 3: stay, as in the library's own test
             (1.8, 10.0),  // queue of 5: stay
-            (5.0, 9.0),   // queue of 8: shrink
+            (5.0, 9.0),   // queue of 8: shrink, as in the library's own test
         ] {
             let mut rule = Vegas::new(VegasSettings { initial: 10.0, ..Default::default() }, 1);
             rule.update(&sample(10.0));
             assert!((rule.limit() - 10.0).abs() < 1e-9, "the first sample only sets the lowest");
             rule.update(&sample(10.0 * ratio));
             assert!((rule.limit() - expected).abs() < 1e-9, "{ratio}: {}", rule.limit());
+        }
+    }
+
+    /// With a limit of 10,000 log10 is 4: no queue adds 24, the library's figure for large limits.
+    #[test]
+    fn a_large_limit_moves_in_larger_steps() {
+        let settings = VegasSettings { initial: 10_000.0, max: 20_000.0, ..Default::default() };
+        let mut rule = Vegas::new(settings, 1);
+        for expected in [10_000.0, 10_024.0] {
+            rule.update(&Sample { in_flight: 6000, ..sample(10_000.0) });
+            assert!((rule.limit() - expected).abs() < 1e-9, "{}", rule.limit());
         }
     }
 

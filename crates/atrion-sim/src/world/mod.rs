@@ -235,7 +235,8 @@ impl<P: Policy + ?Sized> World<'_, P> {
         if self.is_paused() {
             return;
         }
-        self.policy.tick(&Tick { now: self.timestamp(), utilisation });
+        let load = self.machine.load();
+        self.policy.tick(&Tick { now: self.timestamp(), utilisation, load });
         self.release();
     }
 

@@ -1,13 +1,12 @@
 //! The published model of Atrion, version 2.0.0, as one of the peers.
 //!
-//! Source: RFC-0001 and the TypeScript implementation it describes, restated in `model.rs`.
+//! Source: RFC-0001 and the TypeScript implementation it describes, restated in
+//! [`atrion_reference`] and checked against its recorded outputs by `cargo xtask golden`.
 //! Published settings throughout: one call per 100 ms tick, base 10 ohm, breaker at 100 ohm,
 //! targets of 1 % errors and half saturation. It needs a latency baseline and a number of places;
 //! it gets the true mean and the true parallelism, which in reality nobody tells it.
 
-mod model;
-
-pub use model::{ModelConfig, ModelMode, Pressures, ReferenceModel, TunerConfig};
+pub use atrion_reference::{ModelConfig, ModelMode, Pressures, ReferenceModel, TunerConfig};
 
 use atrion_core::math;
 
@@ -117,7 +116,7 @@ mod tests {
             if tick < 300 && policy.arrive(&valuable) == Verdict::Admit {
                 policy.done(&failure(at, 0));
             }
-            policy.tick(&Tick { now, utilisation: 0.0 });
+            policy.tick(&Tick { now, utilisation: 0.0, load: 0.0 });
             let open = policy.model().mode() == ModelMode::CircuitBreaker;
             if open && opened.is_none() {
                 opened = Some(tick);

@@ -1,7 +1,7 @@
 //! The published model as it runs, mistakes included.
 //!
 //! What the shipped law does otherwise is in `docs/adr/`. Checked against recorded outputs of the
-//! published implementation (version 2.0.0) in `tests/reference.rs`. Pressures are normalised;
+//! published implementation (version 2.0.0) by `cargo xtask golden`. Pressures are normalised;
 //! momentum is per millisecond and spans two ticks; trauma is added per call; what is not a finite
 //! number becomes 0 ohm, which lets everything pass.
 
