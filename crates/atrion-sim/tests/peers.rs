@@ -177,6 +177,8 @@ fn the_crates_do_in_a_scenario_what_they_are_for() {
         let share = goodput("step5x", policy);
         assert!(share > 85.0, "{policy}: {share} %");
     }
+    let (plain, best) = (goodput("step5x", "governor"), goodput("step5x", "governor-oracle"));
+    assert!(best >= plain, "{best} % is the best quota, {plain} % the usual one");
     for entry in entries() {
         let share = goodput("steady", entry.name);
         assert!(share > 90.0 || LOW.contains(&entry.name), "{}: {share} %", entry.name);

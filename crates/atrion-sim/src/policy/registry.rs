@@ -22,9 +22,11 @@ pub struct Entry {
 }
 
 const ORACLE: &str = "oracle";
+const QUOTA: &str = "governor";
+const QUOTA_ORACLE: &str = "governor-oracle";
 /// Those that take a number.
 #[cfg(feature = "peers")]
-const NUMBERED: &[&str] = &["static", "tower", "governor"];
+const NUMBERED: &[&str] = &["static", "tower", QUOTA];
 #[cfg(not(feature = "peers"))]
 const NUMBERED: &[&str] = &["static"];
 const ENTRIES: &[Entry] = &[
@@ -74,9 +76,11 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "failsafe", about: "crate failsafe, its circuit breaker" },
     #[cfg(feature = "peers")]
     Entry {
-        name: "governor",
+        name: QUOTA,
         about: "crate governor, 90 % of the true capacity; governor:N per second",
     },
+    #[cfg(feature = "peers")]
+    Entry { name: QUOTA_ORACLE, about: "the best quota of governor in hindsight" },
 ];
 
 /// All policies that [`Choice::parse`] knows.
@@ -125,13 +129,19 @@ impl Choice {
         &self.name
     }
 
-    /// Whether this is no policy but the search for the best static limit.
+    /// Whether this is no policy but the search for the best static limit, or the best quota.
     pub fn is_oracle(&self) -> bool {
-        self.name == ORACLE
+        self.name == ORACLE || self.name == QUOTA_ORACLE
     }
 
-    /// A fresh policy for one run. The oracle, which is none, gives its starting point, the
-    /// static limit of the true parallelism.
+    /// For the search for the best quota, what a quota of `per_sec` is.
+    pub(crate) fn quota_of_oracle(&self, per_sec: u32) -> Option<Self> {
+        let quota = || Self { name: QUOTA.to_owned(), limit: Some(per_sec) };
+        (self.name == QUOTA_ORACLE).then(quota)
+    }
+
+    /// A fresh policy for one run. The oracles, which are none, give a starting point, the static
+    /// limit of the true parallelism.
     ///
     /// # Errors
     /// [`BuildError`] if the engine cannot be built.
