@@ -23,13 +23,17 @@ const FACADE: &str = "atrion";
 const ARROWS: &[(&str, &[&str])] = &[
     ("atrion-core", &[]),
     ("atrion-license", &[]),
+    ("atrion-trace", &[]),
     ("atrion-state", &["atrion-core"]),
-    ("atrion-engine", &["atrion-core", "atrion-state"]),
+    ("atrion-engine", &["atrion-core", "atrion-state", "atrion-trace"]),
     ("atrion-cluster", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-postgres", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-tower", &["atrion-core", "atrion-state", "atrion-engine"]),
     ("atrion-studio", &["atrion-core", "atrion-state", "atrion-engine", "atrion-license"]),
-    ("atrion-sim", &["atrion-core", "atrion-state", "atrion-engine", "atrion-cluster"]),
+    (
+        "atrion-sim",
+        &["atrion-core", "atrion-state", "atrion-engine", "atrion-cluster", "atrion-trace"],
+    ),
     (
         FACADE,
         &[
@@ -41,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "atrion-postgres",
             "atrion-studio",
             "atrion-license",
+            "atrion-trace",
         ],
     ),
 ];

@@ -44,6 +44,9 @@ pub(crate) struct Hub {
     overflow: AtomicBool,
     /// The other nodes, if the provider can tell them apart.
     pub(crate) neighbours: OnceLock<Neighbours>,
+    /// Where recorded routes leave what happens to them.
+    #[cfg(feature = "trace")]
+    pub(crate) tape: crate::tap::TapeSlot,
 }
 
 /// Changed routes that are noted between two pulses.
@@ -69,6 +72,8 @@ impl Hub {
             changed: OnceLock::new(),
             overflow: AtomicBool::new(false),
             neighbours: OnceLock::new(),
+            #[cfg(feature = "trace")]
+            tape: crate::tap::TapeSlot::default(),
         };
         hub.refill();
         hub
@@ -96,6 +101,12 @@ impl Hub {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
         (z >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The state of the draws: a hub made with this seed goes on as this one does.
+    #[cfg(feature = "trace")]
+    pub(crate) fn draw_state(&self) -> u64 {
+        self.draws.load(Relaxed)
     }
 
     /// From now on changes are noted for the pulse.
