@@ -29,6 +29,7 @@
 //! - [`scenario`]: what is served and what happens; from code, from a TOML file, or by name.
 //! - [`policy`]: who decides, with the peers' algorithms.
 //! - [`run`], [`evaluate`], [`oracle`]: one run, several, and the best static limit in hindsight.
+//! - [`replay`]: what a configuration would have done with a recorded trace.
 //! - [`report`]: what is measured; [`table`] and, with the feature `svg`, `svg`: how it is shown.
 //!
 //! # What is simplified
@@ -46,6 +47,7 @@ pub mod distribution;
 mod error;
 mod machine;
 pub mod policy;
+pub mod replay;
 pub mod report;
 pub mod rng;
 pub mod scenario;

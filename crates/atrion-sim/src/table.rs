@@ -58,7 +58,7 @@ pub fn text(rows: &[Summary]) -> String {
     align(&lines)
 }
 
-fn align(lines: &[Vec<String>]) -> String {
+pub(crate) fn align(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|i| {
@@ -141,7 +141,7 @@ fn push(line: &mut String, value: Option<Spread>) {
 }
 
 /// Spreadsheets must not take a name for a formula, nor a comma in it for a border.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     let harmless = |c: char| c.is_alphanumeric() || " .:@%_+-/".contains(c);
     let starts_well = field.starts_with(|c: char| c.is_alphanumeric());
     if starts_well && field.chars().all(harmless) {

@@ -1,14 +1,19 @@
 //! The shipped engine: [`atrion_engine::Atrion`] under a clock moved by hand. Not a model of it.
 
+use std::sync::Arc;
+
 use atrion_core::units::Volts;
-use atrion_engine::{Atrion, BuildError, Config, OwnedPermit, Route};
+use atrion_engine::{Atrion, BuildError, Config, OwnedPermit, Recording, Route};
 use atrion_state::clock::ManualClock;
+use atrion_trace::{RecordError, Tape};
 
 use super::{Arrival, Completion, Context, Outcome, Policy, Verdict};
 
 /// One [`Atrion`] instance with a route for each of the scenario's.
 pub struct Engine {
     clock: ManualClock,
+    atrion: Atrion,
+    recording: Option<Recording>,
     routes: Vec<Route>,
     was_open: Vec<bool>,
     permits: Vec<Option<OwnedPermit>>,
@@ -34,12 +39,22 @@ impl Engine {
             Atrion::builder().clock(clock.clone()).seed(context.seed).config(config).build()?;
         let routes: Vec<Route> = context.routes.iter().map(|name| atrion.route(name)).collect();
         let was_open = vec![false; routes.len()];
-        Ok(Self { clock, routes, was_open, permits: Vec::new(), transitions: 0 })
+        let (recording, permits) = (None, Vec::new());
+        Ok(Self { clock, atrion, recording, routes, was_open, permits, transitions: 0 })
     }
 
     /// The route of this index, to look into.
     pub fn route(&self, index: usize) -> Option<&Route> {
         self.routes.get(index)
+    }
+
+    /// From now on leaves on this tape what its routes go through. Somebody has to empty it.
+    ///
+    /// # Errors
+    /// As [`Atrion::record`].
+    pub fn record(&mut self, tape: &Arc<Tape>) -> Result<(), RecordError> {
+        self.recording = Some(self.atrion.record(tape, &self.routes)?);
+        Ok(())
     }
 
     fn note_mode(&mut self, index: usize) {

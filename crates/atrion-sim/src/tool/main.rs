@@ -4,11 +4,13 @@
 
 mod args;
 mod file;
+mod replay;
 mod speed;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use atrion_engine::Config;
 use atrion_sim::{Evaluation, Scenario, Summary, evaluate, policy, runs, scenario, table};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -36,6 +38,8 @@ fn carry_out(invocation: &Invocation) -> Result<(), String> {
         }
         Invocation::Speed(options) => measure(options),
         Invocation::Run(options) => run(options),
+        Invocation::ReplayHelp => say(replay::HELP),
+        Invocation::Replay(options) => replay::run(options),
     }
 }
 
@@ -73,7 +77,7 @@ fn scenarios(options: &Options) -> Result<Vec<Scenario>, String> {
 
 fn run(options: &Options) -> Result<(), String> {
     let scenarios = scenarios(options)?;
-    for path in options.csv.iter().chain(&options.svg) {
+    for path in options.csv.iter().chain(&options.svg).chain(&options.record) {
         file::check_writable(path)?;
     }
     let per_scenario: usize = options.policies.iter().map(|p| runs(p, options.seeds.len())).sum();
@@ -94,14 +98,20 @@ fn run(options: &Options) -> Result<(), String> {
         if let Some(path) = &options.svg {
             let svg = atrion_sim::svg::plot(scenario, &evaluations);
             let svg = svg.map_err(|e| format!("the plot cannot be drawn: {e}"))?;
-            file::write_whole(path, &svg)?;
+            file::write_whole(path, svg.as_bytes())?;
         }
     }
     bar.finish_and_clear();
     if let Some(path) = &options.csv {
-        file::write_whole(path, &table::csv(&rows))?;
+        file::write_whole(path, table::csv(&rows).as_bytes())?;
     }
-    for path in options.csv.iter().chain(&options.svg) {
+    if let (Some(path), Some(scenario)) = (&options.record, scenarios.first()) {
+        let seed = options.seeds.first().copied().unwrap_or(1);
+        let recorded = atrion_sim::replay::record(scenario, &Config::default(), seed);
+        let (_, bytes) = recorded.map_err(|e| e.to_string())?;
+        file::write_whole(path, &bytes)?;
+    }
+    for path in options.csv.iter().chain(&options.svg).chain(&options.record) {
         say(&format!("wrote {}\n", path.display()))?;
     }
     Ok(())

@@ -48,6 +48,27 @@ const DEMANDS: u64 = 1 << 32;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn run<P: Policy + ?Sized>(scenario: &Scenario, policy: &mut P, seed: u64) -> Report {
+    let arrivals = Arrivals::new(scenario, Rng::new(seed, ARRIVALS));
+    run_with(scenario, policy, seed, arrivals)
+}
+
+/// Runs `scenario` with callers that ask at these moments, in seconds and in order, each with its
+/// class, instead of those that the classes' rates would give.
+pub(crate) fn run_recorded<P: Policy + ?Sized>(
+    scenario: &Scenario,
+    policy: &mut P,
+    seed: u64,
+    arrivals: Vec<(f64, usize)>,
+) -> Report {
+    run_with(scenario, policy, seed, Arrivals::recorded(arrivals))
+}
+
+fn run_with<P: Policy + ?Sized>(
+    scenario: &Scenario,
+    policy: &mut P,
+    seed: u64,
+    arrivals: Arrivals,
+) -> Report {
     let (strain, strain_until) = scenario.strain_at(0.0);
     let holds = policy.holds();
     let pauses = scenario.service().pauses;
@@ -72,7 +93,7 @@ pub fn run<P: Policy + ?Sized>(scenario: &Scenario, policy: &mut P, seed: u64) -
         policy,
         holds,
     };
-    world.play(Arrivals::new(scenario, Rng::new(seed, ARRIVALS)));
+    world.play(arrivals);
     let transitions = world.policy.transitions();
     world.tally.finish(transitions)
 }
