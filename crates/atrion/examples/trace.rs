@@ -14,16 +14,17 @@ use atrion::{Atrion, Priority};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: trace FILE")?;
     let atrion = Atrion::builder().build()?;
-    let pay = atrion.route("api/pay");
+    let routes = [atrion.route("api/pay")];
+    let [pay] = &routes;
 
     let recorder = Recorder::create(path, Settings::default())?;
-    let recording = atrion.record(recorder.tape(), &[pay.clone()])?;
+    let recording = atrion.record(recorder.tape(), &routes)?;
 
     // Sixteen callers of a service that does one thing at a time.
     let places = std::sync::Mutex::new(());
     thread::scope(|scope| {
         for caller in 0..16 {
-            let (pay, places) = (&pay, &places);
+            let places = &places;
             scope.spawn(move || {
                 let priority = if caller % 4 == 0 { Priority::High } else { Priority::Low };
                 for _ in 0..300 {
