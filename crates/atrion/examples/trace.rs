@@ -1,4 +1,4 @@
-//! Records a route while it works and is overloaded for a moment.
+//! Records a route while sixteen callers crowd it.
 //!
 //! ```sh
 //! cargo run --release -p atrion --features trace --example trace -- /tmp/pay.trace
