@@ -1,6 +1,7 @@
 //! What is fuzzed: one entry each. A further target is a function and a line in [`TARGETS`].
 
 mod license;
+mod trace;
 mod wire;
 
 /// A parser to be fed.
@@ -17,4 +18,4 @@ pub(crate) struct Target {
 
 /// All targets.
 pub(crate) const TARGETS: &[Target] =
-    &[license::KEY, license::CLAIMS, license::KEYFILE, wire::FRAME];
+    &[license::KEY, license::CLAIMS, license::KEYFILE, trace::FILE, trace::RECORDS, wire::FRAME];

@@ -30,15 +30,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("atrion-core", &[]),
     ("atrion-license", &[]),
     ("atrion-reference", &["atrion-core"]),
+    ("atrion-trace", &[]),
     ("atrion-state", &["atrion-core"]),
-    ("atrion-engine", &["atrion-core", "atrion-state"]),
+    ("atrion-engine", &["atrion-core", "atrion-state", "atrion-trace"]),
     ("atrion-cluster", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-postgres", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-tower", &["atrion-core", "atrion-state", "atrion-engine"]),
     ("atrion-studio", &["atrion-core", "atrion-state", "atrion-engine", "atrion-license"]),
     (
         "atrion-sim",
-        &["atrion-core", "atrion-reference", "atrion-state", "atrion-engine", "atrion-cluster"],
+        &[
+            "atrion-core",
+            "atrion-reference",
+            "atrion-state",
+            "atrion-engine",
+            "atrion-trace",
+            "atrion-cluster",
+        ],
     ),
     (
         FACADE,
@@ -51,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "atrion-postgres",
             "atrion-studio",
             "atrion-license",
+            "atrion-trace",
         ],
     ),
 ];

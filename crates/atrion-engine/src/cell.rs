@@ -107,6 +107,8 @@ pub(crate) struct Ticket {
 
 const KIND_SHIFT: u32 = 8;
 const KIND_MASK: u64 = 0b11;
+const SHADOW_SHIFT: u32 = 10;
+const SHADOW_MASK: u64 = 0b111;
 
 impl Ticket {
     #[inline]
@@ -123,6 +125,18 @@ impl Ticket {
     #[inline]
     const fn is_old(self, control: u64) -> bool {
         (self.tag ^ control) & ERA_MASK != 0
+    }
+
+    /// This ticket with the reason for which it would have been refused.
+    pub(crate) const fn shadowed(self, reason: Reason) -> Self {
+        let code = match reason {
+            Reason::Saturated => 1,
+            Reason::Scarred => 2,
+            Reason::BreakerOpen => 3,
+            Reason::Held => 4,
+            Reason::ForcedOpen => 5,
+        };
+        Self { start: self.start, tag: self.tag | code << SHADOW_SHIFT }
     }
 
     /// In-flight count at admission, itself included.
@@ -145,6 +159,48 @@ impl Ticket {
     #[inline]
     const fn place(self) -> u8 {
         self.tag as u8
+    }
+}
+
+/// What a recording needs of a ticket.
+#[cfg(feature = "trace")]
+impl Ticket {
+    /// When it was admitted; `None` if nobody looked at the clock.
+    pub(crate) fn started(self) -> Option<Timestamp> {
+        (self.start != UNMEASURED).then_some(self.start)
+    }
+
+    /// This ticket, told apart from others: an unmeasured one carries no in-flight count, so there
+    /// is room for a number.
+    pub(crate) fn numbered(self, id: u32) -> Self {
+        Self { start: self.start, tag: self.tag | u64::from(id) << 32 }
+    }
+
+    /// What a measured one has in this place.
+    pub(crate) const fn number(self) -> u32 {
+        self.in_flight()
+    }
+
+    pub(crate) const fn admitted_as(self) -> Kind {
+        self.kind()
+    }
+
+    /// Why it would have been refused on a route that is not shadowed.
+    pub(crate) const fn shadow_reason(self) -> Option<Reason> {
+        match (self.tag >> SHADOW_SHIFT) & SHADOW_MASK {
+            1 => Some(Reason::Saturated),
+            2 => Some(Reason::Scarred),
+            3 => Some(Reason::BreakerOpen),
+            4 => Some(Reason::Held),
+            5 => Some(Reason::ForcedOpen),
+            _ => None,
+        }
+    }
+
+    /// Two tickets in flight on one route that have the same words were admitted at the same
+    /// nanosecond as the same: which of them ends first makes no difference.
+    pub(crate) const fn words(self) -> (u64, u64) {
+        (self.start.as_nanos(), self.tag)
     }
 }
 

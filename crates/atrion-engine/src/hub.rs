@@ -57,6 +57,9 @@ pub(crate) struct Hub {
     pub(crate) process: Option<Cell>,
     /// The other nodes, if the provider can tell them apart.
     pub(crate) neighbours: OnceLock<Neighbours>,
+    /// Where recorded routes leave what happens to them.
+    #[cfg(feature = "trace")]
+    pub(crate) tape: crate::tap::TapeSlot,
 }
 
 /// Changed routes that are noted between two pulses.
@@ -91,6 +94,8 @@ impl Hub {
             changed: OnceLock::new(),
             overflow: AtomicBool::new(false),
             neighbours: OnceLock::new(),
+            #[cfg(feature = "trace")]
+            tape: crate::tap::TapeSlot::default(),
         };
         hub.refill();
         hub
@@ -115,6 +120,12 @@ impl Hub {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
         (z >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The state of the draws: a hub made with this seed goes on as this one does.
+    #[cfg(feature = "trace")]
+    pub(crate) fn draw_state(&self) -> u64 {
+        self.draws.load(Relaxed)
     }
 
     /// From now on changes are noted for the pulse.

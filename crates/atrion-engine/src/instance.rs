@@ -25,6 +25,7 @@ use crate::pulse::Pulse;
 use crate::registry::{Insertion, Registry};
 use crate::route::{Route, RouteState};
 use crate::select::select;
+use crate::tap::Influence;
 
 /// Name of the route that takes the requests of names that cannot have their own.
 pub const OVERFLOW_ROUTE: &str = "(overflow)";
@@ -204,7 +205,11 @@ impl Atrion {
     /// [`Config::builder`]); what was learned stays, and every route follows at once.
     pub fn reload(&self, config: Config) {
         self.0.instance.hub.config.store(Arc::new(config));
-        let republish = |route: &Route| route.change(|_, _, _| ());
+        let now = self.0.instance.hub.now();
+        let republish = |route: &Route| {
+            route.change(|_, _, _| ());
+            route.tap_influence(Influence::Reloaded, now);
+        };
         self.0.instance.registry.for_each(republish);
         republish(&self.0.instance.overflow);
         self.0.instance.hub.republish_process();
@@ -312,6 +317,8 @@ fn new_state(hub: &Arc<Hub>, name: Arc<str>, rest: Option<&Rest>, config: &Confi
         referenced: AtomicBool::new(true),
         evicted: AtomicBool::new(false),
         marked: AtomicBool::new(false),
+        #[cfg(feature = "trace")]
+        tap: crate::tap::Tap::default(),
     }
 }
 

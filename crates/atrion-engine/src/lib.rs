@@ -33,6 +33,7 @@
 //! # Features
 //! - `tokio`: starts the pulse on tokio when an instance with a provider is built inside a runtime.
 //! - `serde`: `Serialize` and `Deserialize` for [`Config`], validated while it is read.
+//! - `trace`: `Atrion::record`, which leaves what routes go through on a tape of `atrion-trace`.
 
 mod cell;
 mod config;
@@ -52,6 +53,12 @@ mod select;
 mod sharing;
 mod shed;
 mod shim;
+#[cfg(feature = "trace")]
+#[path = "tap.rs"]
+mod tap;
+#[cfg(not(feature = "trace"))]
+#[path = "tap/off.rs"]
+mod tap;
 
 pub use cell::{Counts, Force};
 pub use config::{Config, ConfigBuilder, ROUTE_NAME_LIMIT};
@@ -62,3 +69,5 @@ pub use permit::{AsOutcome, Outcome, OwnedPermit, Permit};
 pub use process::ProcessCircuit;
 pub use route::{Explanation, Route};
 pub use shed::{Parts, Reason, Shed};
+#[cfg(feature = "trace")]
+pub use tap::Recording;

@@ -122,7 +122,7 @@ impl Route {
         if cell.is_shadowed() {
             cell.count_shadowed();
             self.shadowed(volts.get(), &refusal);
-            return Ok(process.join_anyway(ticket));
+            return Ok(process.join_anyway(ticket.shadowed(refusal.reason)));
         }
         cell.take_back(ticket);
         Err(self.shed(volts, &refusal))

@@ -18,6 +18,7 @@ use crate::lanes::Lanes;
 use crate::observer::Event;
 use crate::permit::{Outcome, OwnedPermit, Permit};
 use crate::shed::{Parts, Reason, Shed};
+use crate::tap::Influence;
 
 /// Bounds of a retry hint.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
@@ -40,6 +41,9 @@ pub(crate) struct RouteState {
     pub(crate) evicted: AtomicBool,
     /// Noted as changed for the next pulse.
     pub(crate) marked: AtomicBool,
+    /// Whether it is recorded, and as what.
+    #[cfg(feature = "trace")]
+    pub(crate) tap: crate::tap::Tap,
 }
 
 impl Env for Route {
@@ -74,12 +78,14 @@ impl Env for Route {
     }
 
     fn mode_changed(&self, mode: BreakerMode, at: Timestamp) {
+        self.tap_influence(Influence::Mode(mode), at);
         if self.0.hub.is_observed() {
             self.0.hub.tell(Event::ModeChanged { route: self.clone(), mode, at });
         }
     }
 
     fn held_changed(&self, held: bool, at: Timestamp) {
+        self.tap_influence(Influence::Held(held), at);
         self.mark();
         if self.0.hub.is_observed() {
             self.0.hub.tell(Event::Held { route: self.clone(), held, at });
@@ -164,7 +170,8 @@ impl Route {
             Calm::Measured { in_flight, place } => cell.measure(v.get(), in_flight, place, self),
             Calm::Not => self.admit_slow(v)?,
         };
-        if ticket.is_in_series() { self.join(v, ticket) } else { Ok(ticket) }
+        let ticket = if ticket.is_in_series() { self.join(v, ticket)? } else { ticket };
+        Ok(self.tap_admitted(v, ticket))
     }
 
     #[cold]
@@ -190,6 +197,7 @@ impl Route {
     #[cold]
     pub(crate) fn shed(&self, voltage: Volts, refusal: &Refusal) -> Shed {
         let shed = self.dress(voltage, refusal);
+        self.tap_refused(&shed);
         if self.0.hub.is_observed() {
             self.0.hub.tell(Event::Shed { route: self.clone(), shed, shadow: false });
         }
@@ -209,6 +217,7 @@ impl Route {
 
     #[inline]
     pub(crate) fn end(&self, ticket: Ticket, outcome: Outcome) {
+        self.tap_ended(ticket, outcome);
         if ticket.is_in_series() {
             self.part(ticket, outcome);
         }
@@ -267,6 +276,7 @@ impl Route {
             state.decision(now, physics)
         });
         self.mark();
+        self.tap_influence(Influence::Reported, self.0.hub.now());
         decision
     }
 
@@ -290,17 +300,20 @@ impl Route {
     /// everything is admitted.
     pub fn set_shadow(&self, shadow: bool) {
         self.change(|inner, _, _| inner.shadow = shadow);
+        self.tap_influence(Influence::Shadowed, self.0.hub.now());
     }
 
     /// Opens (refuses everything) or closes (admits everything) the route by hand for `expiry`.
     /// Learning goes on underneath.
     pub fn force(&self, force: Force, expiry: Duration) {
         self.change(|inner, now, _| inner.force = Some((force, now.saturating_add(expiry))));
+        self.tap_influence(Influence::Forced, self.0.hub.now());
     }
 
     /// Ends a manual override before its expiry.
     pub fn release(&self) {
         self.change(|inner, _, _| inner.force = None);
+        self.tap_influence(Influence::Forced, self.0.hub.now());
     }
 
     /// Forgets scars, breaker, override and everything learned, as if the route were new.
@@ -308,6 +321,7 @@ impl Route {
     pub fn reset(&self) {
         let config = self.0.hub.config.load();
         self.0.cell.reset(self.0.hub.now(), config.law());
+        self.tap_influence(Influence::Reset, self.0.hub.now());
     }
 
     /// Changes the locked state and publishes it. May wait for the length of a tick.

@@ -33,6 +33,7 @@
 //! - [`draws`]: policies on random services that nobody tuned them for.
 //! - [`stability`]: the map of stable, oscillating, deadlocked and chaotic settings.
 //! - [`hypotheses`]: H1 to H3 of the stability analysis, tested.
+//! - [`replay`]: what a configuration would have done with a recorded trace.
 //! - [`report`]: what is measured; [`table`] and, with the feature `svg`, `svg`: how it is shown.
 //!
 //! # What is simplified
@@ -60,6 +61,7 @@ pub mod hypotheses;
 mod machine;
 mod parallel;
 pub mod policy;
+pub mod replay;
 pub mod report;
 pub mod rng;
 pub mod scenario;

@@ -239,3 +239,79 @@ fn hypotheses_come_with_a_verdict_for_each_law() {
     assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 16 * 2);
     assert_eq!(folder.names(), ["h.csv"], "nothing else is left");
 }
+
+#[test]
+fn a_recorded_run_is_replayed_and_whole_files_are_written() {
+    let folder = Folder::new("replay");
+    let trace = folder.file("a.trace");
+    let args = ["flash", "--policy", "atrion", "--seeds", "1", "--record", &trace];
+    let (out, err) = text(&sim(&args));
+    assert!(out.contains("wrote") && out.contains("a.trace"), "{out}{err}");
+    let config = folder.file("b.toml");
+    std::fs::write(&config, "[law]\nerror_critical = 0.3\n").unwrap();
+    let (csv, json, svg) = (folder.file("r.csv"), folder.file("r.json"), folder.file("r.svg"));
+    let args = [
+        "replay", &trace, "--config", "default", &config, "--csv", &csv, "--json", &json, "--svg",
+        &svg,
+    ];
+    let output = sim(&args);
+    let (out, err) = text(&output);
+    assert!(output.status.success(), "{err}");
+    assert!(out.contains("100.00") && out.contains("never") && out.contains("fitted: "), "{out}");
+    assert_eq!(folder.names(), ["a.trace", "b.toml", "r.csv", "r.json", "r.svg"]);
+    let figures: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    let route = &figures[0]["routes"][0];
+    assert_eq!(route["open_loop"][0]["newly_refused"], 0);
+    assert_eq!(route["model"]["runs"].as_array().unwrap().len(), 2);
+    assert!(std::fs::read_to_string(&svg).unwrap().contains("</svg>"));
+    assert_eq!(text(&sim(&args)).0, out, "the same trace, the same table");
+}
+
+#[test]
+fn traces_that_cannot_be_replayed_are_named_and_nothing_is_written() {
+    let folder = Folder::new("bad-traces");
+    let good = folder.file("good.trace");
+    let args = ["flash", "--policy", "atrion", "--seeds", "1", "--record", &good];
+    assert!(sim(&args).status.success());
+    let bytes = std::fs::read(&good).unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.file(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let cut = file("cut.trace", &bytes[..100]);
+    let version = file("version.trace", &[&bytes[..8], &[9, 0], &bytes[10..]].concat());
+    let mut spoilt = bytes.clone();
+    spoilt[1000] ^= 1;
+    let spoilt = file("spoilt.trace", &spoilt);
+    let empty = file("empty.trace", b"");
+    let other = file("other.trace", b"name = 'x'");
+    let config = file("bad.toml", b"[law]\nprobe_secs = -1.0\n");
+    let csv = folder.file("r.csv");
+    let before = folder.names();
+    for (args, named) in [
+        (&[cut.as_str()][..], "before its first whole block"),
+        (&[version.as_str()], "has version 9, this program reads version 1"),
+        (&[spoilt.as_str()], "block 0 of the trace, at byte 12, is damaged: its checksum"),
+        (&[empty.as_str()], "empty.trace: the trace is empty"),
+        (&[other.as_str()], "this is not a trace"),
+        (&["missing.trace"], "missing.trace cannot be read"),
+        (&[good.as_str(), "--config", &config], "probe_secs is -1"),
+        (&[good.as_str(), "--config", "missing.toml"], "missing.toml cannot be read"),
+        (&[good.as_str(), "--route", "nosuch"], "no route `nosuch`; it has service"),
+        (&[good.as_str(), "--json", "/no/such/folder/a.json"], "there is no folder"),
+        (&[good.as_str(), spoilt.as_str()], "spoilt.trace"),
+    ] {
+        let args = [&["replay"], args, &["--csv", &csv]].concat();
+        let output = sim(&args);
+        let (out, err) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {out}");
+        assert!(err.contains(named) && out.is_empty(), "{args:?}: {err}{out}");
+    }
+    assert_eq!(folder.names(), before, "nothing is written");
+    // A recording that was killed is replayed up to its last whole block.
+    let killed = file("killed.trace", &bytes[..bytes.len() - 3]);
+    let (out, err) = text(&sim(&["replay", &killed, "--open"]));
+    assert!(out.contains("the recording was cut off"), "{out}{err}");
+}

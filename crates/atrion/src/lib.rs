@@ -87,6 +87,7 @@
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
+//! - `trace`: recording what routes go through (`Atrion::record`), for `cargo xtask sim replay`.
 
 #[cfg(any(feature = "cluster", feature = "fred"))]
 pub use atrion_cluster::{ClusterConfigError, RedisClusterProvider};
@@ -97,6 +98,8 @@ pub use atrion_core::telemetry::{Telemetry, TelemetryError};
 pub use atrion_core::time::Timestamp;
 pub use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval, Volts};
 pub use atrion_core::vector::PhysicsVector;
+#[cfg(feature = "trace")]
+pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
     Force, OVERFLOW_ROUTE, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit,
@@ -125,3 +128,7 @@ pub use atrion_license as license;
 /// Tower middleware (feature `tower`).
 #[cfg(feature = "tower")]
 pub use atrion_tower as tower;
+
+/// Traces (feature `trace`): the recorder, and the format with its reader and writer.
+#[cfg(feature = "trace")]
+pub use atrion_trace as trace;

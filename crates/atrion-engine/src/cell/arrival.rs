@@ -122,7 +122,7 @@ impl Cell {
             if control & SHADOW != 0 {
                 self.shadow_shed.fetch_add(1, Relaxed);
                 env.shadowed(volts, refusal);
-                return Ok(self.enter(now, Kind::Plain));
+                return Ok(self.enter(now, Kind::Plain).shadowed(refusal.reason));
             }
             self.shed.fetch_add(1, Relaxed);
         }

@@ -1,15 +1,21 @@
 //! The shipped engine: [`atrion_engine::Atrion`] under a clock moved by hand. Not a model of it.
 
+use std::sync::Arc;
+
 use atrion_core::units::Volts;
-use atrion_engine::{Atrion, BuildError, Builder, Config, OwnedPermit, ProcessCircuit, Route};
+use atrion_engine::{
+    Atrion, BuildError, Builder, Config, OwnedPermit, ProcessCircuit, Recording, Route,
+};
 use atrion_state::clock::ManualClock;
+use atrion_trace::{RecordError, Tape};
 
 use super::{Arrival, Completion, Context, Outcome, Policy, Verdict};
 
 /// One [`Atrion`] instance with a route for each of the scenario's.
 pub struct Engine {
-    atrion: Atrion,
     clock: ManualClock,
+    atrion: Atrion,
+    recording: Option<Recording>,
     routes: Vec<Route>,
     was_open: Vec<bool>,
     permits: Vec<Option<OwnedPermit>>,
@@ -46,7 +52,8 @@ impl Engine {
         let atrion = builder.clock(clock.clone()).seed(context.seed).build()?;
         let routes: Vec<Route> = context.routes.iter().map(|name| atrion.route(name)).collect();
         let was_open = vec![false; routes.len()];
-        Ok(Self { atrion, clock, routes, was_open, permits: Vec::new(), transitions: 0 })
+        let (recording, permits) = (None, Vec::new());
+        Ok(Self { clock, atrion, recording, routes, was_open, permits, transitions: 0 })
     }
 
     /// What the element of the whole process has learned, if there is one.
@@ -57,6 +64,15 @@ impl Engine {
     /// The route of this index, to look into.
     pub fn route(&self, index: usize) -> Option<&Route> {
         self.routes.get(index)
+    }
+
+    /// From now on leaves on this tape what its routes go through. Somebody has to empty it.
+    ///
+    /// # Errors
+    /// As [`Atrion::record`].
+    pub fn record(&mut self, tape: &Arc<Tape>) -> Result<(), RecordError> {
+        self.recording = Some(self.atrion.record(tape, &self.routes)?);
+        Ok(())
     }
 
     fn note_mode(&mut self, index: usize) {

@@ -7,6 +7,8 @@ use lexopt::ValueExt as _;
 
 use atrion_sim::policy::Choice;
 
+use crate::replay;
+
 pub(crate) const HELP: &str = "\
 Simulates services under overload and failure, before Atrion and before what others use.
 
@@ -16,6 +18,7 @@ Usage: cargo xtask sim [SCENARIO|FILE.toml].. [OPTIONS]
        cargo xtask sim stability [OPTIONS]   the map of stable, oscillating, deadlocked and chaotic
                                              settings
        cargo xtask sim hypotheses [OPTIONS]  H1 to H3 of the stability analysis
+       cargo xtask sim replay TRACE.. [OPTIONS]       see replay --help
 
   SCENARIO         a name from --list, on another service with NAME@SERVICE; several are run one
                    after the other (default: steady step5x tiers gray outage)
@@ -26,6 +29,7 @@ Usage: cargo xtask sim [SCENARIO|FILE.toml].. [OPTIONS]
   --seeds K        runs of each policy, with seeds N to N+K-1 (default 3)
   --csv FILE       write the figures
   --svg FILE       write a plot of the first seed; for one scenario
+  --record FILE    write a trace of the engine in the first seed; for one scenario
   --list           the scenarios, services and policies there are
   --print          the scenarios as TOML, instead of running them
   --speed          how long a simulated request takes, instead of the tables
@@ -42,13 +46,15 @@ const MOST_SEEDS: u64 = 10_000;
 const DEFAULT_SCENARIOS: [&str; 5] = ["steady", "step5x", "tiers", "gray", "outage"];
 
 /// What the command line asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Invocation {
     Help,
     List,
     Print(Vec<String>),
     Speed(Options),
     Run(Options),
+    Replay(replay::Options),
+    ReplayHelp,
 }
 
 /// The user's choices.
@@ -60,15 +66,21 @@ pub(crate) struct Options {
     pub(crate) seeds: Vec<u64>,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) svg: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Reads the arguments after the program's name; the error is a sentence for the user.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
     use lexopt::Arg::{Long, Short, Value};
+    let mut args = args.into_iter().peekable();
+    if args.next_if(|first| first == "replay").is_some() {
+        let options = replay::parse(args)?;
+        return Ok(options.map_or(Invocation::ReplayHelp, Invocation::Replay));
+    }
     let mut parser = lexopt::Parser::from_args(args);
     let (mut scenarios, mut policies) = (Vec::new(), Vec::new());
     let (mut seed, mut count) = (1_u64, 3_u64);
-    let (mut csv, mut svg) = (None, None);
+    let (mut csv, mut svg, mut record) = (None, None, None);
     let (mut list, mut print, mut speed) = (false, false, false);
     let text = |e: lexopt::Error| e.to_string();
     while let Some(arg) = parser.next().map_err(text)? {
@@ -87,6 +99,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
             Long("seed") => seed = number("--seed", &parser.value().map_err(text)?)?,
             Long("seeds") => count = number("--seeds", &parser.value().map_err(text)?)?,
             Long("csv") => csv = Some(parser.value().map_err(text)?.into()),
+            Long("record") => record = Some(parser.value().map_err(text)?.into()),
             Long("svg") => svg = Some(parser.value().map_err(text)?.into()),
             Value(name) => scenarios.push(name.string().map_err(text)?),
             other => return Err(other.unexpected().to_string()),
@@ -102,10 +115,13 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
     if svg.is_some() && scenarios.len() != 1 {
         return Err(format!("--svg plots one scenario, {} are to be run", scenarios.len()));
     }
+    if record.is_some() && scenarios.len() != 1 {
+        return Err(format!("--record records one scenario, {} are to be run", scenarios.len()));
+    }
     if policies.is_empty() {
         policies = all_policies()?;
     }
-    let options = Options { scenarios, policies, seeds: (seed..end).collect(), csv, svg };
+    let options = Options { scenarios, policies, seeds: (seed..end).collect(), csv, svg, record };
     Ok(match (list, print, speed) {
         (true, ..) => Invocation::List,
         (_, true, _) => Invocation::Print(options.scenarios),
@@ -150,6 +166,8 @@ mod tests {
             (&["--seeds", "many"], "`many`"),
             (&["--seed", "18446744073709551615"], "too large"),
             (&["--svg", "x.svg"], "plots one scenario"),
+            (&["--record", "x.trace"], "records one scenario"),
+            (&["replay"], "needs a trace"),
             (&["--fast"], "--fast"),
         ] {
             let why = parsed(words).expect_err("must be refused");

@@ -104,7 +104,7 @@ impl Files {
         json: &impl serde::Serialize,
     ) -> Result<(), String> {
         if let Some(path) = &self.csv {
-            file::write_whole(path, &csv())?;
+            file::write_whole(path, csv())?;
             say(&format!("wrote {}\n", path.display()))?;
         }
         if let Some(path) = &self.json {

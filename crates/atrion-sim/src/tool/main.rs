@@ -10,12 +10,14 @@ mod common;
 mod draws;
 mod file;
 mod hypotheses;
+mod replay;
 mod speed;
 mod stability;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use atrion_engine::Config;
 use atrion_sim::{Evaluation, Scenario, Summary, evaluate, policy, runs, scenario, table};
 use indicatif::ProgressBar;
 
@@ -55,6 +57,8 @@ fn carry_out(invocation: &Invocation) -> Result<(), String> {
         }
         Invocation::Speed(options) => measure(options),
         Invocation::Run(options) => run(options),
+        Invocation::ReplayHelp => say(replay::HELP),
+        Invocation::Replay(options) => replay::run(options),
     }
 }
 
@@ -86,7 +90,7 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, String> {
 
 fn run(options: &Options) -> Result<(), String> {
     let subjects = subjects(options)?;
-    for path in options.csv.iter().chain(&options.svg) {
+    for path in options.csv.iter().chain(&options.svg).chain(&options.record) {
         file::check_writable(path)?;
     }
     #[cfg(feature = "cluster")]
@@ -121,7 +125,13 @@ fn run(options: &Options) -> Result<(), String> {
         }
         file::write_whole(path, &text)?;
     }
-    for path in options.csv.iter().chain(&options.svg) {
+    if let (Some(path), Some(Subject::Single(scenario))) = (&options.record, subjects.first()) {
+        let seed = options.seeds.first().copied().unwrap_or(1);
+        let recorded = atrion_sim::replay::record(scenario, &Config::default(), seed);
+        let (_, bytes) = recorded.map_err(|e| e.to_string())?;
+        file::write_whole(path, &bytes)?;
+    }
+    for path in options.csv.iter().chain(&options.svg).chain(&options.record) {
         say(&format!("wrote {}\n", path.display()))?;
     }
     Ok(())

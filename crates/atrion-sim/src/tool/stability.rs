@@ -53,7 +53,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), String
     let map = map.map_err(|e| e.to_string())?;
     say(&map.text())?;
     if let Some(path) = &asked.svg {
-        file::write_whole(path, &map.svg())?;
+        file::write_whole(path, map.svg())?;
         say(&format!("wrote {}\n", path.display()))?;
     }
     asked.files.write(|| map.csv(), &map)

@@ -1,4 +1,4 @@
-//! The stream of fresh requests: Poisson, with rates that change over time.
+//! The stream of fresh requests: Poisson, with rates that change over time, or as recorded.
 
 use crate::rng::Rng;
 use crate::scenario::Scenario;
@@ -11,6 +11,8 @@ pub(super) struct Arrivals {
     total: f64,
     /// The rates hold until then.
     until: f64,
+    /// Times in seconds, in order, and classes; then no chance is involved.
+    recorded: Option<std::vec::IntoIter<(f64, usize)>>,
 }
 
 impl Arrivals {
@@ -18,9 +20,24 @@ impl Arrivals {
         let mut rates = Vec::new();
         let until = scenario.rates_at(0.0, &mut rates);
         let total = rates.iter().sum();
-        let mut arrivals = Self { rng, next: 0.0, class: 0, rates, total, until };
+        let mut arrivals = Self { rng, next: 0.0, class: 0, rates, total, until, recorded: None };
         arrivals.advance(scenario);
         arrivals
+    }
+
+    /// These arrivals and no others.
+    pub(super) fn recorded(all: Vec<(f64, usize)>) -> Self {
+        let mut recorded = all.into_iter();
+        let first = recorded.next();
+        Self {
+            rng: Rng::new(0, 0),
+            next: first.map_or(f64::INFINITY, |(at, _)| at),
+            class: first.map_or(0, |(_, class)| class),
+            rates: Vec::new(),
+            total: 0.0,
+            until: f64::INFINITY,
+            recorded: Some(recorded),
+        }
     }
 
     /// When the next request comes, in seconds; infinity if none does.
@@ -34,6 +51,10 @@ impl Arrivals {
     }
 
     pub(super) fn advance(&mut self, scenario: &Scenario) {
+        if let Some(recorded) = &mut self.recorded {
+            (self.next, self.class) = recorded.next().unwrap_or((f64::INFINITY, 0));
+            return;
+        }
         loop {
             let gap =
                 if self.total > 0.0 { self.rng.exponential() / self.total } else { f64::INFINITY };

@@ -53,6 +53,20 @@ pub fn run<P: Policy + ?Sized>(scenario: &Scenario, policy: &mut P, seed: u64) -
     run.finish()
 }
 
+/// Runs `scenario` with callers that ask at these moments, in seconds and in order, each with its
+/// class, instead of those that the classes' rates would give.
+pub(crate) fn run_recorded<P: Policy + ?Sized>(
+    scenario: &Scenario,
+    policy: &mut P,
+    seed: u64,
+    arrivals: Vec<(f64, usize)>,
+) -> Report {
+    let mut run = Run::new(scenario, policy, seed);
+    run.arrivals = Arrivals::recorded(arrivals);
+    run.advance(scenario.duration_secs());
+    run.finish()
+}
+
 /// A run that goes on step by step, for what happens between several of them.
 pub(crate) struct Run<'a, P: Policy + ?Sized> {
     world: World<'a, P>,

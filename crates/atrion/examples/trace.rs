@@ -1,0 +1,48 @@
+//! Records a route while sixteen callers crowd it.
+//!
+//! ```sh
+//! cargo run --release -p atrion --features trace --example trace -- /tmp/pay.trace
+//! cargo xtask sim replay /tmp/pay.trace
+//! ```
+
+use std::thread;
+use std::time::Duration;
+
+use atrion::trace::{Recorder, Settings};
+use atrion::{Atrion, Priority};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args_os().nth(1).ok_or("usage: trace FILE")?;
+    let atrion = Atrion::builder().build()?;
+    let routes = [atrion.route("api/pay")];
+    let [pay] = &routes;
+
+    let recorder = Recorder::create(path, Settings::default())?;
+    let recording = atrion.record(recorder.tape(), &routes)?;
+
+    // Sixteen callers of a service that does one thing at a time.
+    let places = std::sync::Mutex::new(());
+    thread::scope(|scope| {
+        for caller in 0..16 {
+            let places = &places;
+            scope.spawn(move || {
+                let priority = if caller % 4 == 0 { Priority::High } else { Priority::Low };
+                for _ in 0..300 {
+                    let Ok(permit) = pay.admit(priority) else {
+                        thread::sleep(Duration::from_millis(1));
+                        continue;
+                    };
+                    let place = places.lock();
+                    thread::sleep(Duration::from_millis(1));
+                    drop(place);
+                    permit.success();
+                }
+            });
+        }
+    });
+
+    // First nothing more is recorded, then the file is ended.
+    drop(recording);
+    println!("{:?}", recorder.finish()?);
+    Ok(())
+}
