@@ -145,7 +145,7 @@ impl Hub {
         self.frames += 1;
         self.bytes += frame.len() as u64;
         for to in 0..self.sides.len() {
-            if self.sides.get(to) != self.sides.get(from) || self.is_cut(to) {
+            if self.sides.get(to) != self.sides.get(from) || self.is_cut_off(to) {
                 continue;
             }
             let copies = 1 + usize::from(self.chance(self.weather.duplication));
@@ -172,7 +172,8 @@ impl Hub {
         of > 0.0 && self.draws.draw().get() < of
     }
 
-    fn is_cut(&self, node: usize) -> bool {
+    /// Whether a node is cut off.
+    pub fn is_cut_off(&self, node: usize) -> bool {
         self.cut.get(node).copied().unwrap_or(false)
     }
 
@@ -195,7 +196,7 @@ impl Hub {
         from: usize,
         now: Timestamp,
     ) -> Option<Result<Reply, TransportError>> {
-        if self.is_cut(from) || self.answers == Answers::Hangs {
+        if self.is_cut_off(from) || self.answers == Answers::Hangs {
             return None;
         }
         if self.answers == Answers::Refuses {

@@ -229,6 +229,7 @@ impl Net<'_> {
         // A scenario's routes fit into one frame; what does not fit is not said.
         if let Ok(bytes) = codec.encode(&frame)
             && self.hub.answers == Answers::Serves
+            && !self.hub.is_cut_off(id)
         {
             self.hub.publish(&bytes, id, now);
         }
