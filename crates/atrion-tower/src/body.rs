@@ -38,6 +38,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Judges the head and takes charge of the permit, or ends the request at once if there is
     /// nothing to wait for.
+    #[inline]
     pub(crate) fn begin<B: Body>(response: &Response<B>, mut tracker: Tracker) -> Option<Self> {
         let head = ResponseHead::of(response);
         let verdict = tracker.rules.judge(&head);
@@ -45,29 +46,28 @@ impl Watch {
             tracker.prove(head.headers);
         }
         let body = response.body();
-        let remaining = announced(head.headers, body);
-        let over = match verdict {
-            // The status comes behind the messages; without them the call was cut off.
-            Verdict::InTrailers => body.is_end_stream(),
-            Verdict::Known(_) => {
-                body.is_end_stream()
-                    || tracker.bodiless
-                    || tracker.rules.hold == Hold::Head
-                    || has_no_body(head.status)
-                    || remaining == Some(0)
-            }
-        };
-        if over {
+        // The status of a call that has one in its trailers comes behind the messages; without them
+        // it was cut off.
+        let known = verdict != Verdict::InTrailers;
+        let on_head = tracker.rules.hold == Hold::Head;
+        let nothing_follows = tracker.bodiless || on_head || has_no_body(head.status);
+        if body.is_end_stream() || known && nothing_follows {
             tracker.end_by(verdict, None);
-            None
-        } else if tracker.rules.hold == Hold::Head {
+            return None;
+        }
+        if on_head {
             // A gRPC stream: its head shows that the service took the call.
             tracker.end(Outcome::Success);
-            None
-        } else {
-            tracker.note(verdict);
-            Some(Self { tracker: Some(tracker), verdict, remaining })
+            return None;
         }
+        // Only now: most small answers have ended, and headers are dear to search.
+        let remaining = announced(head.headers, body);
+        if known && remaining == Some(0) {
+            tracker.end_by(verdict, None);
+            return None;
+        }
+        tracker.note(verdict);
+        Some(Self { tracker: Some(tracker), verdict, remaining })
     }
 
     /// Takes note of what the body brought; `over` if the body knows that nothing follows.

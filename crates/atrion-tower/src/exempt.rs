@@ -44,6 +44,7 @@ impl Seconds {
         }
     }
 
+    #[inline]
     fn allows(&self, path: &str) -> bool {
         let (word, bit) = Self::place(path.as_bytes().get(1).copied().unwrap_or(0));
         self.0.get(word).is_some_and(|set| set & bit != 0)
@@ -79,10 +80,14 @@ impl Exempt {
 
     /// Compares bytes: a path in any other spelling (`//health`, `%68ealth`) is not exempt, which
     /// is the safe side.
+    #[inline]
     pub(crate) fn contains(&self, path: &str) -> bool {
-        self.second.allows(path)
-            && (self.exact.binary_search_by(|known| (**known).cmp(path)).is_ok()
-                || self.prefixes.iter().any(|prefix| is_below(path, prefix)))
+        self.second.allows(path) && self.lists(path)
+    }
+
+    fn lists(&self, path: &str) -> bool {
+        self.exact.binary_search_by(|known| (**known).cmp(path)).is_ok()
+            || self.prefixes.iter().any(|prefix| is_below(path, prefix))
     }
 }
 
