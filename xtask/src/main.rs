@@ -37,6 +37,8 @@ Usage: cargo xtask COMMAND
   sim [SCENARIO|FILE.toml].. [OPTIONS]
                    simulate a service under overload and failure, before Atrion and before what
                    others use (cargo xtask sim --help lists the options, --list the scenarios)
+  sim draws | ablate | stability | hypotheses
+                   judge the law over many runs (docs/simulation.md)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demos in short,
                    each fuzz target for a minute
