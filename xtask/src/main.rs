@@ -38,6 +38,8 @@ Usage: cargo xtask COMMAND
   sim [SCENARIO|FILE.toml].. [OPTIONS]
                    simulate a service under overload and failure, before Atrion and before what
                    others use (cargo xtask sim --help lists the options, --list the scenarios)
+  sim draws | ablate | stability | hypotheses
+                   judge the law over many runs (docs/simulation.md)
   bench [OPTIONS]  measure everything in one run, beside what others use, and hold it against the
                    goals; --quick within ten minutes (cargo xtask bench --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature

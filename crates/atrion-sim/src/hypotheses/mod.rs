@@ -2,7 +2,7 @@
 //!
 //! | | claim | term | what happens |
 //! |---|---|---|---|
-//! | H1 | under a tenth of a binary breaker's mode changes | momentum | the dependency dies for a second, every two seconds |
+//! | H1 | under a tenth of a binary breaker's mode changes | momentum | the dependency dies and heals in turn, each for 0.5 to 2 s |
 //! | H2 | every route is passable again within 60 s, without health checks | decay | an outage of 20 s |
 //! | H3 | under a tenth of the traffic of a chronically failing route is let through | scar | 90 % of the answers are failures |
 //!
@@ -35,6 +35,7 @@ use crate::error::{ScenarioError, StudyError};
 use crate::parallel;
 use crate::policy::{Context, ModelConfig};
 use crate::report::{Bin, Report, Spread};
+use crate::rng::Rng;
 use crate::scenario::{Class, Effect, Fault, Scenario, Service};
 use crate::stability::{Subject, changes};
 use crate::world::run as simulate;
@@ -52,6 +53,11 @@ const PRICE: f64 = 1.0;
 /// A term is credited with a change of at least this much: mode changes, seconds, share.
 const CREDIT: [f64; 3] = [0.5, 0.5, 0.01];
 const START: f64 = 10.0;
+/// H1: until then the dependency dies and heals in turn, each for so many seconds.
+const FLAPPING_UNTIL: f64 = 70.0;
+const FLAP_SECS: (f64, f64) = (0.5, 2.0);
+/// Stream of the numbers that say when.
+const FLAPS: u64 = 31;
 const MOST_SEEDS: f64 = 10_000.0;
 const MOST_THREADS: f64 = 1024.0;
 
@@ -112,18 +118,21 @@ impl Hypothesis {
         }
     }
 
-    fn scenario(self) -> Result<Scenario, ScenarioError> {
+    fn scenario(self, seed: u64) -> Result<Scenario, ScenarioError> {
         let (name, ..) = self.words();
         let b = Scenario::builder(name, Service::fifo(16, 0.02)).class(Class::new("normal", 0.7));
         let dead = || Effect::Outage { min_secs: 0.001, max_secs: 0.02 };
         match self {
             Self::Momentum => {
-                let at = |n: u32| START + 2.0 * f64::from(n);
-                let flaps = (0..30).map(|n| Fault::new(at(n), at(n) + 1.0, dead()));
-                flaps
-                    .fold(b, crate::ScenarioBuilder::fault)
-                    .duration_secs(70.0)
-                    .window_secs(START, 70.0)
+                // Irregular, or a breaker whose wait happens to fit would look clever.
+                let mut rng = Rng::new(seed, FLAPS);
+                let (mut b, mut at) = (b, START);
+                while at < FLAPPING_UNTIL {
+                    let healthy_from = at + rng.between(FLAP_SECS.0, FLAP_SECS.1);
+                    b = b.fault(Fault::new(at, healthy_from, dead()));
+                    at = healthy_from + rng.between(FLAP_SECS.0, FLAP_SECS.1);
+                }
+                b.duration_secs(FLAPPING_UNTIL + 5.0).window_secs(START, FLAPPING_UNTIL)
             }
             Self::Decay => b
                 .fault(Fault::new(START, 30.0, dead()))
@@ -327,11 +336,11 @@ pub fn run(plan: &Plan, progress: &(dyn Fn() + Sync)) -> Result<Vec<Trial>, Stud
     plan.check()?;
     let mut trials = Vec::new();
     for hypothesis in Hypothesis::ALL {
-        let scenario = hypothesis.scenario()?;
         for subject in Subject::ALL {
             let arms = hypothesis.arms(subject)?;
             let by_seed = parallel::map(plan.seeds.len(), plan.threads, |index| {
                 let seed = plan.seeds.get(index).copied().unwrap_or_default();
+                let scenario = hypothesis.scenario(seed)?;
                 let outcomes: Result<Vec<Outcome>, StudyError> =
                     arms.iter().map(|arm| arm.run(&scenario, seed)).collect();
                 progress();

@@ -43,6 +43,10 @@ impl Axis {
         if points < 2 {
             return self.default;
         }
+        if index + 1 == points {
+            // Exactly: rounding must not lead out of what a configuration allows.
+            return self.to;
+        }
         let share = index as f64 / (points - 1) as f64;
         self.from * math::exp(share * math::ln(self.to / self.from))
     }
@@ -159,6 +163,10 @@ mod tests {
             assert!((axis.value(0, 20) / axis.from - 1.0).abs() < 1e-9, "{axis:?}");
             assert!((axis.value(19, 20) / axis.to - 1.0).abs() < 1e-9, "{axis:?}");
             assert!(axis.from < axis.default && axis.default < axis.to, "{axis:?}");
+            assert!(
+                (0..20).all(|i| (axis.from..=axis.to).contains(&axis.value(i, 20))),
+                "{axis:?}"
+            );
             assert!((0..19).all(|i| axis.value(i, 20) < axis.value(i + 1, 20)));
             assert!(
                 (axis.value(0, 1) - axis.default).abs() < 1e-12,

@@ -88,6 +88,14 @@ pub fn distance(one: &[f64], other: &[f64]) -> f64 {
     one.iter().zip(other).map(|(a, b)| (a - b).abs()).sum::<f64>() / n as f64
 }
 
+/// How far twins are apart in the first tenth of `busy`, and in its late half or in `calm`, whichever
+/// is more.
+pub fn apart(busy: Twins<'_>, calm: Twins<'_>) -> (f64, f64) {
+    let early = distance(first_tenth(busy.one), first_tenth(busy.other));
+    let late = distance(late_half(busy.one), late_half(busy.other));
+    (early, atrion_core::math::max(late, distance(calm.one, calm.other)))
+}
+
 /// The class of a point.
 ///
 /// - **deadlock**: not one request is admitted in `calm`, in either run, although the load fits and
@@ -115,17 +123,11 @@ pub fn classify(busy: Twins<'_>, calm: Twins<'_>) -> Class {
     if !calm.one.is_empty() && nothing(calm.one) && nothing(calm.other) {
         return Class::Deadlock;
     }
-    let late = Twins { one: late_half(busy.one), other: late_half(busy.other) };
-    let early = |series| first_tenth(series);
-    let at_first = distance(early(busy.one), early(busy.other));
-    let parted = |t: Twins<'_>| {
-        let apart = distance(t.one, t.other);
-        apart >= PARTED && apart >= GROWN * at_first
-    };
-    if parted(late) || parted(calm) {
+    let (early, late) = apart(busy, calm);
+    if late >= PARTED && late >= GROWN * early {
         return Class::Chaotic;
     }
-    if swings(late.one) || swings(calm.one) {
+    if swings(late_half(busy.one)) || swings(calm.one) {
         return Class::Oscillating;
     }
     Class::Stable

@@ -45,12 +45,13 @@ impl Map {
         let nearest = self.nearest_to_default().map_or("unknown", Class::name);
         format!(
             "{}: {} points over {}\n{}{} of the stable points keep less than half of the possible \
-             goodput\nthe point nearest to the default is {nearest}\n",
+             goodput\ntwins are at most {:.3} apart in the end\nthe point nearest to the default is {nearest}\n",
             self.subject.name(),
             self.cells.len(),
             axes.join(", "),
             align(&lines),
-            self.starving()
+            self.starving(),
+            self.cells.iter().map(|p| p.apart_late).fold(0.0, atrion_core::math::max)
         )
     }
 
@@ -62,11 +63,13 @@ impl Map {
     /// One line for each point.
     pub fn csv(&self) -> String {
         let names: Vec<&str> = self.axes.iter().map(|axis| axis.name).collect();
-        let mut out = format!("subject,{},class,goodput_percent\r\n", names.join(","));
+        let mut out =
+            format!("subject,{},class,goodput_percent,apart_early,apart_late\r\n", names.join(","));
         for p in &self.cells {
             let [a, b, c] = p.values;
             let (subject, class) = (self.subject.name(), p.class.name());
-            let _ = write!(out, "{subject},{a},{b},{c},{class},{}\r\n", p.goodput);
+            let (goodput, early, late) = (p.goodput, p.apart_early, p.apart_late);
+            let _ = write!(out, "{subject},{a},{b},{c},{class},{goodput},{early},{late}\r\n");
         }
         out
     }
@@ -188,6 +191,8 @@ mod tests {
             values: [0.0; 3],
             class: if i < 5 { Class::Stable } else { Class::Chaotic },
             goodput: 50.0,
+            apart_early: 0.0,
+            apart_late: 0.0,
         });
         Map { subject: Subject::Reference, axes, points: 2, seed: 1, cells: cells.collect() }
     }

@@ -22,7 +22,7 @@ mod map;
 use serde::Serialize;
 
 pub use axes::{Axis, Subject};
-pub use classify::{Class, Twins, changes, classify, distance};
+pub use classify::{Class, Twins, apart, changes, classify, distance};
 
 use crate::candidate::Candidate;
 use crate::error::{ScenarioError, StudyError};
@@ -91,6 +91,10 @@ pub struct Point {
     pub class: Class,
     /// Goodput in percent of what was possible, over overload, outage and what followed.
     pub goodput: f64,
+    /// Mean distance of the twins just after the disturbance.
+    pub apart_early: f64,
+    /// The same late in the overload or in the calm phase, whichever is larger.
+    pub apart_late: f64,
 }
 
 /// A swept map.
@@ -144,9 +148,11 @@ pub fn sweep(plan: &Plan, progress: &(dyn Fn() + Sync)) -> Result<Map, StudyErro
         let [a, b, c] = axes;
         let [i, j, k] = indices;
         let values = [a.value(i, n), b.value(j, n), c.value(k, n)];
-        let point = match plan.subject.with(values) {
-            Ok(law) => point(&law, &scenario, plan.seed, values)?,
-            Err(_) => Point { values, class: Class::Refused, goodput: 0.0 },
+        let point = if let Ok(law) = plan.subject.with(values) {
+            point(&law, &scenario, plan.seed, values)?
+        } else {
+            let class = Class::Refused;
+            Point { values, class, goodput: 0.0, apart_early: 0.0, apart_late: 0.0 }
         };
         progress();
         Ok::<_, StudyError>(point)
@@ -180,8 +186,10 @@ fn point(
     let other = run(scenario, &mut disturbed, seed);
     let (a, b) = (shares(&one), shares(&other));
     let phase = |from: f64, to: f64| Twins { one: cut(&a, from, to), other: cut(&b, from, to) };
-    let class = classify(phase(BUSY.0, BUSY.1), phase(CALM_FROM, END));
-    Ok(Point { values, class, goodput: one.goodput() })
+    let (busy, calm) = (phase(BUSY.0, BUSY.1), phase(CALM_FROM, END));
+    let (apart_early, apart_late) = apart(busy, calm);
+    let class = classify(busy, calm);
+    Ok(Point { values, class, goodput: one.goodput(), apart_early, apart_late })
 }
 
 /// Shares admitted in each stretch. Without callers, nothing was refused.
