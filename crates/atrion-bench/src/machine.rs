@@ -20,7 +20,20 @@ pub(crate) struct Machine {
     pub(crate) load_before: Option<f64>,
 }
 
+/// Processes that want to run, for each core, from which on times are no longer this program's own.
+const BUSY_LOAD: f64 = 0.25;
+
 impl Machine {
+    /// A warning, if others were at work when the run began.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let load = self.load_before.filter(|load| *load > BUSY_LOAD * self.cores as f64)?;
+        Some(format!(
+            "The load average was {load:.2} on {} cores when the run began: others were at work, and \
+             times are longer than on an idle machine. Simulated figures do not depend on it.",
+            self.cores
+        ))
+    }
+
     /// This machine, and the workspace at `root`.
     pub(crate) fn here(root: &Path) -> Self {
         let unknown = || "unknown".to_owned();
@@ -97,6 +110,16 @@ mod tests {
         assert!(machine.cores >= 1);
         assert!(machine.rustc.starts_with("rustc "), "{}", machine.rustc);
         assert!(machine.os.starts_with(std::env::consts::OS), "{}", machine.os);
+    }
+
+    #[test]
+    fn a_busy_machine_is_warned_of() {
+        let with = |load_before| {
+            let here = Machine::here(Path::new(env!("CARGO_MANIFEST_DIR")));
+            Machine { load_before, cores: 2, ..here }.warning()
+        };
+        assert_eq!((with(None), with(Some(0.5))), (None, None));
+        assert!(with(Some(7.0)).is_some_and(|w| w.contains("was 7.00 on 2 cores")));
     }
 
     #[test]

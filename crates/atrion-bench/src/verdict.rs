@@ -16,11 +16,13 @@ pub(crate) struct Measured {
     pub(crate) note: String,
     /// Why a missed goal says nothing about Atrion, if so.
     pub(crate) excuse: Option<String>,
+    /// Why a met goal says nothing either, if so.
+    pub(crate) doubt: Option<String>,
 }
 
 impl Measured {
     pub(crate) fn new(goal: &'static str, ours: Figure) -> Self {
-        Self { goal, ours, peers: Vec::new(), note: String::new(), excuse: None }
+        Self { goal, ours, peers: Vec::new(), note: String::new(), excuse: None, doubt: None }
     }
 
     pub(crate) fn peer(mut self, name: impl Into<String>, figure: Figure) -> Self {
@@ -120,7 +122,9 @@ pub(crate) fn judge(goal: &'static Goal, measured: &Measured) -> Row {
     let verdict = match held {
         Err(why) => Verdict::Unmeasured(why),
         Ok(None) => Verdict::Known,
-        Ok(Some(figure)) if keeps(goal.better, figure.value(), bound) => Verdict::Met,
+        Ok(Some(figure)) if keeps(goal.better, figure.value(), bound) => {
+            measured.doubt.clone().map_or(Verdict::Met, Verdict::Unmeasured)
+        }
         Ok(Some(_)) => measured.excuse.clone().map_or(Verdict::Missed, Verdict::Unmeasured),
     };
     let judged = matches!(verdict, Verdict::Met | Verdict::Missed);
@@ -252,6 +256,16 @@ mod tests {
         };
         assert_eq!(excused(8.0), Verdict::Met);
         assert_eq!(excused(12.0), Verdict::Unmeasured("the machine was too busy".to_owned()));
+    }
+
+    #[test]
+    fn a_doubt_takes_nothing_from_a_missed_goal() {
+        let doubted = |value| {
+            let doubt = Some("nobody asked".to_owned());
+            judge(&LESS, &Measured { doubt, ..measured(value) }).verdict
+        };
+        assert_eq!(doubted(8.0), Verdict::Unmeasured("nobody asked".to_owned()));
+        assert_eq!(doubted(12.0), Verdict::Missed);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) fn markdown(report: &Report) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "- {name}: {value}");
     }
+    if let Some(warning) = machine.warning() {
+        let _ = writeln!(out, "\n{warning}");
+    }
     let _ = writeln!(
         out,
         "\n{} goals met, {} missed, {} not measured.\n",

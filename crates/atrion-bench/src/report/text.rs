@@ -49,6 +49,9 @@ pub(crate) fn closing(report: &Report, out: &str) -> String {
             let _ = writeln!(text, "\nthe stage `{}` broke: {why}", stage.stage.name());
         }
     }
+    if let Some(warning) = report.machine.warning() {
+        let _ = writeln!(text, "\n{warning}");
+    }
     let _ = writeln!(
         text,
         "\n{} goals met, {} missed, {} not measured; {out}",
@@ -110,6 +113,15 @@ shed at a steady load of 70 %             <= 0 %                   0 %          
         );
         assert!(text.contains("the stage `service` broke: it fell\nover"), "{text}");
         assert!(text.ends_with("2 goals met, 1 missed, 1 not measured; in x\n"), "{text}");
+    }
+
+    #[test]
+    fn the_last_words_warn_of_others_at_work() {
+        let mut report = sample();
+        report.machine.load_before = Some(9.0);
+        let text = closing(&report, "in x");
+        assert!(text.contains("The load average was 9.00 on 2 cores"), "{text}");
+        assert!(!closing(&sample(), "in x").contains("load average"));
     }
 
     #[test]

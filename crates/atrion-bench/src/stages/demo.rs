@@ -26,6 +26,8 @@ struct Reading {
     peer: Option<(&'static str, &'static str)>,
     /// What the demonstration leaves out when it never happened.
     or_never: bool,
+    /// Its own check of the same figure, if it also asks whether there was anything to count.
+    check: Option<&'static str>,
 }
 
 const fn reading(
@@ -33,7 +35,12 @@ const fn reading(
     ours: &'static str,
     peer: Option<(&'static str, &'static str)>,
 ) -> Reading {
-    Reading { goal, ours, peer, or_never: false }
+    Reading { goal, ours, peer, or_never: false, check: None }
+}
+
+/// A count of what went wrong: nothing is wrong, too, where nothing happened.
+const fn counted(goal: &'static str, ours: &'static str, check: &'static str) -> Reading {
+    Reading { check: Some(check), ..reading(goal, ours, None) }
 }
 
 const UNPROTECTED: &str = "unprotected";
@@ -51,14 +58,14 @@ const SERVICE_READINGS: &[Reading] = &[
 #[rustfmt::skip]
 const CLUSTER_READINGS: &[Reading] = &[
     Reading { or_never: true, ..reading("cluster.warned", "/warned_ms_p99", None) },
-    reading("cluster.unwarned", "/warnings_missed", None),
+    counted("cluster.unwarned", "/warnings_missed", "warnings that never came"),
     reading("cluster.dead", "/dead_requests_shared", Some((ALONE, "/dead_requests_alone"))),
     Reading { or_never: true, ..reading("cluster.recovery", "/recovery_s", Some((ALONE, "/recovery_alone_s"))) },
-    reading("cluster.delayed", "/requests_failed_or_delayed_by_sync", None),
+    counted("cluster.delayed", "/requests_failed_or_delayed_by_sync", "requests failed or delayed by sync"),
     Reading { or_never: true, ..reading("cluster.converged", "/reconverged_intervals", None) },
-    reading("cluster.lied.normal", "/normal_requests_refused_under_liar", None),
-    reading("cluster.lied.bulk", "/bulk_percent_refused_under_liar", None),
-    reading("cluster.bytes", "/bytes_per_changed_route", None),
+    counted("cluster.lied.normal", "/normal_requests_refused_under_liar", "normal and above refused under a liar"),
+    counted("cluster.lied.bulk", "/bulk_percent_refused_under_liar", "bulk refused under a liar"),
+    Reading { or_never: true, ..reading("cluster.bytes", "/bytes_per_changed_route", None) },
     reading("cluster.admit", "/admit_p99_us_shared", Some((ALONE, "/admit_p99_us_alone"))),
 ];
 
@@ -135,9 +142,22 @@ fn read(
             if let Some((name, path)) = reading.peer {
                 measured = measured.peer(name, figure(path)?);
             }
-            Ok(Measured { excuse: excuse.cloned(), ..measured })
+            let doubt = reading.check.map(|name| doubt(figures, name)).transpose()?.flatten();
+            Ok(Measured { excuse: excuse.cloned(), doubt, ..measured })
         })
         .collect()
+}
+
+/// What the demonstration itself has against a figure.
+fn doubt(figures: &Value, name: &str) -> Result<Option<String>, String> {
+    let mut checks = figures.get("checks").and_then(Value::as_array).into_iter().flatten();
+    let check = checks.find(|c| c.get("figure").is_some_and(|f| f == name));
+    let met = check.and_then(|check| check.get("met")).and_then(Value::as_bool);
+    match met {
+        Some(true) => Ok(None),
+        Some(false) => Ok(Some("the demonstration saw too little to count it".to_owned())),
+        None => Err(format!("the demonstration has no check of `{name}`")),
+    }
 }
 
 /// The number at `path`; what never happened is infinite where it may be.
@@ -210,5 +230,20 @@ mod tests {
         let null = json!({"warned_ms_p99": 3.0, "warnings_missed": null});
         let why = read(CLUSTER_READINGS, &null, None).expect_err("null is no count");
         assert!(why.contains("/warnings_missed is `null`"), "{why}");
+    }
+
+    #[test]
+    fn a_lie_that_nobody_heard_is_no_lie_withstood() {
+        let figures = |met: bool| json!({"refused": 0, "checks": [{"figure": "x", "met": !met}, {"figure": "y", "met": met}]});
+        let readings = [counted("cluster.lied.normal", "/refused", "y")];
+        let verdict = |met| {
+            let measured = read(&readings, &figures(met), None).expect("whole");
+            judge(goals::find(measured[0].goal).expect("a goal"), &measured[0]).verdict
+        };
+        assert_eq!(verdict(true), Verdict::Met);
+        assert!(matches!(verdict(false), Verdict::Unmeasured(why) if why.contains("too little")));
+        let gone = [counted("cluster.lied.normal", "/refused", "z")];
+        let why = read(&gone, &figures(true), None).expect_err("no such check");
+        assert!(why.contains("no check of `z`"), "{why}");
     }
 }
