@@ -21,6 +21,10 @@ const GROWTH_SERVICE_TIMES: f64 = 10.0;
 /// A trial may grow the free zone up to this factor, by this factor at a time.
 const GROWTH_MAX: f64 = 4.0;
 const GROWTH_STEP: f64 = 1.5;
+/// Longest wait, in baselines at the present throughput, behind the queue that even the smallest
+/// service gets: while the queue stands, and while it is a passing one.
+const WAIT_BASELINES: f64 = 1.5;
+const BURST_BASELINES: f64 = 10.0;
 /// Service times never count as shorter than this, or rates would overflow.
 const SHORTEST_SERVICE_SECS: f64 = 1e-9;
 
@@ -82,14 +86,19 @@ impl Saturation {
     }
 
     /// Q: the queue over which the ground potential drops, in requests.
+    ///
+    /// ```text
+    /// q = min(q0, 1.5*X*R0) + kappa*min(C, X*R0)      Q = q + h*max(0, min(q_burst, 10*X*R0) - q)
+    /// ```
+    ///
+    /// What a caller feels of a queue is its time, `Q/X`. On one or two workers the fixed places `q0`
+    /// and `q_burst` would be an endless wait once throughput falls.
     pub(super) fn queue(&self, config: &LawConfig) -> f64 {
         let little = self.capacity_rate * self.service_secs;
-        let standing =
-            config.queue_min() + config.queue_baselines() * math::min(self.parallelism, little);
-        math::max(
-            standing + self.transience() * math::max(config.queue_burst() - standing, 0.0),
-            1e-3,
-        )
+        let least = math::min(config.queue_min(), WAIT_BASELINES * little);
+        let burst = math::min(config.queue_burst(), BURST_BASELINES * little);
+        let standing = least + config.queue_baselines() * math::min(self.parallelism, little);
+        math::max(standing + self.transience() * math::max(burst - standing, 0.0), 1e-3)
     }
 
     /// h: 1 while queues come and go, 0 once one stands. Voltage counts only in a standing queue:
@@ -126,7 +135,10 @@ impl Saturation {
             config.horizon_samples() / math::max(self.present_rate, 1e-9),
         );
         let weight = 1.0 - math::exp(-dt_secs / horizon);
-        if dt_secs > 0.0 {
+        // A congested service that holds no queue any more shows what is asked of it, not what it
+        // can do.
+        let shows_nothing = self.congested && f64::from(w.in_flight) <= self.free_zone();
+        if dt_secs > 0.0 && !shows_nothing {
             let rate = f64::from(w.successes) / dt_secs;
             self.present_rate += weight * (rate - self.present_rate);
         }
@@ -219,3 +231,7 @@ impl Saturation {
         allowed
     }
 }
+
+#[cfg(test)]
+#[path = "saturation_tests.rs"]
+mod tests;
