@@ -20,8 +20,9 @@ use crate::time::Timestamp;
 pub(super) const YARDSTICK_REQUESTS: u32 = 10;
 /// How many of them must have returned before the yardstick is known.
 const YARDSTICK_KNOWN: u32 = 8;
-/// Log-latency above the yardstick that ends calm (`e^0.5`, some 65 % slower).
-const CALM_MARGIN: f64 = 0.5;
+/// Log-latency above the yardstick that ends calm (`e^0.7`, twice as slow). The yardstick knows its
+/// first, short returns only: less of a margin mistakes a heavy tail for an overload.
+const CALM_MARGIN: f64 = 0.7;
 /// The limit grows with a success that was admitted at this share of it at least: otherwise it
 /// would run far ahead of what the service has ever held, and a surge would find it open.
 const USED_SHARE: f64 = 0.5;
