@@ -25,6 +25,14 @@ const GROWTH_STEP: f64 = 1.5;
 /// service gets: while the queue stands, and while it is a passing one.
 const WAIT_BASELINES: f64 = 1.5;
 const BURST_BASELINES: f64 = 10.0;
+/// A part of the requests is slow by itself, and nobody queues, if this share of the contended ones
+/// is as quick as half of the uncontended ones, and so much more than a queue would leave.
+const QUICK_SHARE: f64 = 0.3;
+const QUICK_SURPLUS: f64 = 0.15;
+/// `1/(1 + e^(1.702 x))` is the share of a normal distribution above `x`, to 0.01.
+const LOGISTIC: f64 = 1.702;
+/// Least standard deviation of the logarithm of the latency: a constant one has none.
+const LEAST_SPREAD: f64 = 0.1;
 /// Service times never count as shorter than this, or rates would overflow.
 const SHORTEST_SERVICE_SECS: f64 = 1e-9;
 
@@ -51,6 +59,10 @@ pub(super) struct Saturation {
     /// u: share of recent time with a queue.
     standing: f64,
     congested: bool,
+    /// Standard deviation of the logarithm of the latency, as the start saw it.
+    spread_ln: f32,
+    /// Share of recent contended requests that were quick.
+    quick: f32,
     samples: f64,
     last_uncontended: Timestamp,
 }
@@ -75,6 +87,8 @@ impl Saturation {
             grown_at: now,
             standing: 0.0,
             congested: false,
+            spread_ln: math::max(math::sqrt(learned.variance_ln), LEAST_SPREAD) as f32,
+            quick: 0.0,
             samples: f64::from(learned.samples),
             last_uncontended: now,
         }
@@ -119,8 +133,28 @@ impl Saturation {
         math::max(0.9 * c - 0.7, math::floor(c / 2.0) + 1.0) as u32
     }
 
-    pub(super) const fn is_congested(&self) -> bool {
-        self.congested
+    /// Whether latency is up *and* looks like a queue, in which everybody waits.
+    ///
+    /// ```text
+    /// expected = 1/(1 + exp(1.702 (l - l0)/s))          what a queue leaves below e^l0
+    /// queueing = congested and not (quick >= 0.3 and quick >= expected + 0.15)
+    /// ```
+    ///
+    /// A queue delays every request. If a dependency makes a part of them slow, the others are as
+    /// quick as ever, though the mean says the same. Then more may be in flight; if that makes
+    /// a queue after all, the quick ones disappear and the trial ends by itself.
+    pub(super) fn is_queueing(&self) -> bool {
+        if !self.congested {
+            return false;
+        }
+        let shift = (self.recent_ln - self.service_ln) / f64::from(self.spread_ln);
+        let expected = 1.0 / (1.0 + math::exp(LOGISTIC * shift));
+        let needed = math::max(QUICK_SHARE, expected + QUICK_SURPLUS);
+        f64::from(self.quick) < needed
+    }
+
+    pub(super) fn quick_below_secs(&self) -> f64 {
+        math::exp(self.service_ln)
     }
 
     pub(super) const fn capacity_rate(&self) -> f64 {
@@ -144,6 +178,12 @@ impl Saturation {
         }
         self.mean_in_flight += weight * (f64::from(w.in_flight) - self.mean_in_flight);
 
+        if w.contended.count > 0 {
+            let count = f64::from(w.contended.count);
+            let weight = math::ewma_weight(config.horizon_samples(), count);
+            let share = math::min(f64::from(w.quick) / count, 1.0);
+            self.quick += (weight * (share - f64::from(self.quick))) as f32;
+        }
         self.congested = self.recent_ln > self.service_ln + math::ln(1.0 + config.congestion());
         if self.congested {
             self.capacity_rate = self.present_rate;
@@ -220,7 +260,7 @@ impl Saturation {
         now: Timestamp,
     ) -> bool {
         let twice = 2.0 * self.service_secs;
-        let allowed = !self.congested
+        let allowed = !self.is_queueing()
             && now.secs_since(last_done) < twice
             && now.secs_since(*last_growth) >= twice;
         if allowed {

@@ -13,6 +13,7 @@ fn learned(parallelism: f64) -> Saturation {
         mean_in_flight: parallelism,
         limit_bound: false,
         samples: 100,
+        variance_ln: 0.69,
     };
     Saturation::new(&learned, math::ln(SECS), Timestamp::ZERO)
 }
@@ -39,7 +40,7 @@ fn a_queue_is_bounded_by_the_time_it_takes() {
     assert!(one.queue(&config) > 5.0, "a burst may wait for one worker: {}", one.queue(&config));
     // Seven times slower, and requests pile up.
     run(&mut one, 400, 10.0 * SECS, 50.0 / 7.0, 6);
-    assert!(one.is_congested());
+    assert!(one.congested);
     let wait = one.queue(&config) / one.capacity_rate;
     let longest = (WAIT_BASELINES + config.queue_baselines()) * SECS;
     assert!(wait <= 1.01 * longest, "a wait of {wait} s in the queue, at most {longest}");
@@ -55,11 +56,50 @@ fn a_queue_is_bounded_by_the_time_it_takes() {
 fn an_emptied_service_does_not_show_its_throughput() {
     let mut s = learned(16.0);
     run(&mut s, 100, 3.0 * SECS, 800.0, 48);
-    assert!(s.is_congested());
+    assert!(s.congested);
     let known = s.capacity_rate();
     assert!((known - 800.0).abs() < 40.0, "{known}");
     // Latencies still come in slow, but there is no queue: a lull, not lost capacity.
     run(&mut s, 100, 3.0 * SECS, 80.0, 4);
-    assert!(s.is_congested());
+    assert!(s.congested);
     assert!((s.capacity_rate() - known).abs() < 1e-9, "{} after a lull", s.capacity_rate());
+}
+
+/// One tick of 64 contended requests whose logarithm lies `shift` above the bare one on average, and
+/// `quick` of which were quick.
+fn shifted(s: &mut Saturation, shift: f64, quick: u32) {
+    let config = LawConfig::default();
+    let contended = Latencies { count: 64, sum_secs: 0.0, sum_ln: 64.0 * (math::ln(SECS) + shift) };
+    let window = Window { in_flight: 40, successes: 64, contended, quick, ..Window::default() };
+    let now = s.grown_at.add_secs(DT);
+    s.tick(&window, DT, now, &config);
+}
+
+#[test]
+fn requests_that_are_slow_by_themselves_are_no_queue() {
+    let mut s = learned(16.0);
+    // Thirty in a hundred take twenty times as long, the others what they always took.
+    let (shift, quick) = (0.3 * math::ln(20.0), (0.7 * 0.5 * 64.0) as u32);
+    (0..20).for_each(|_| shifted(&mut s, shift, quick));
+    assert!(s.congested && !s.is_queueing());
+    let (now, mut last) = (s.grown_at, Timestamp::ZERO);
+    assert!(s.grow(now, &mut last, now), "more may be in flight");
+    // That made a queue: nobody is quick any more.
+    (0..20).for_each(|_| shifted(&mut s, shift, 0));
+    let now = s.grown_at;
+    assert!(s.is_queueing() && !s.grow(now, &mut Timestamp::ZERO.clone(), now));
+}
+
+#[test]
+fn a_queue_is_one_however_wide_the_latencies_spread() {
+    for spread in [0.3_f64, 0.83, 1.5] {
+        let mut s = learned(16.0);
+        s.spread_ln = spread as f32;
+        for shift in [0.4, 0.7, 1.5] {
+            // What is left below the bare median when everybody takes `e^shift` times as long.
+            let left = 1.0 / (1.0 + math::exp(LOGISTIC * shift / spread));
+            (0..20).for_each(|_| shifted(&mut s, shift, (64.0 * left) as u32));
+            assert!(s.is_queueing(), "spread {spread}, shift {shift}");
+        }
+    }
 }

@@ -63,6 +63,8 @@ pub(super) struct Learned {
     pub(super) limit_bound: bool,
     /// Samples behind the service time.
     pub(super) samples: u32,
+    /// Variance of the logarithm of the latency, ln^2 s.
+    pub(super) variance_ln: f64,
 }
 
 /// [`Latencies`] in half the space: a million idle routes hold these.
@@ -95,6 +97,10 @@ pub(super) struct Startup {
     yardstick: Latencies,
     recent_ln: f64,
     successes: u32,
+    /// Sums of the logarithms and of their squares, and of how many.
+    sum_ln: f32,
+    sum_ln_squared: f32,
+    sampled: u32,
     in_flight_secs: f64,
     buckets: [Sums; BUCKETS.len()],
 }
@@ -108,6 +114,9 @@ impl Startup {
             yardstick: Latencies::default(),
             recent_ln: 0.0,
             successes: 0,
+            sum_ln: 0.0,
+            sum_ln_squared: 0.0,
+            sampled: 0,
             in_flight_secs: 0.0,
             buckets: [Sums::default(); BUCKETS.len()],
         }
@@ -147,6 +156,9 @@ impl Startup {
         if let Some(bucket) = self.buckets.get_mut(above.saturating_sub(1)) {
             bucket.add(secs, ln);
         }
+        self.sum_ln += ln as f32;
+        self.sum_ln_squared += (ln * ln) as f32;
+        self.sampled = self.sampled.saturating_add(1);
         let used = f64::from(in_flight) >= USED_SHARE * self.limit;
         self.count(1, ln, u32::from(used));
     }
@@ -234,7 +246,14 @@ impl Startup {
             mean_in_flight: self.in_flight_secs / elapsed,
             limit_bound: self.is_limit_bound(),
             samples: least_loaded.count,
+            variance_ln: self.variance_ln(),
         })
+    }
+
+    fn variance_ln(&self) -> f64 {
+        let count = f64::from(self.sampled.max(1));
+        let mean = f64::from(self.sum_ln) / count;
+        math::max(f64::from(self.sum_ln_squared) / count - mean * mean, 0.0)
     }
 }
 
@@ -318,6 +337,7 @@ impl Exhale {
         {
             let count = f64::from(self.marked.count);
             let variance = math::max(self.sum_ln_squared / count - mean_ln * mean_ln, 0.0);
+            result.variance_ln = variance;
             let doubt = math::max(0.2, 2.0 * math::sqrt(variance / count));
             let replaces = (mean_ln - result.service_ln).abs() > doubt;
             let weight = if replaces { 1.0 } else { count / (count + 64.0) };

@@ -87,6 +87,7 @@ impl Cell {
             errors,
             uncontended: self.uncontended.take_latencies(Some(&self.uncontended_times)),
             contended: self.contended.take_latencies(None),
+            quick: self.quick.swap(0, Relaxed),
             marked_done: self.marked_done.swap(0, Relaxed),
             probes_ok: probes.ok,
             probes_failed: probes.failed,
@@ -166,6 +167,8 @@ impl Cell {
             }
         }
         self.control.store(control, Relaxed);
+        let quick_below = element.quick_below_secs() * 1e9;
+        self.quick_below.store(quick_below as u64, Relaxed);
         store_f32(&self.rate, element.drain_rate().unwrap_or(0.0));
         self.next_probe.store(inner.next_probe().as_nanos(), Relaxed);
     }
