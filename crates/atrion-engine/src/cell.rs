@@ -277,6 +277,8 @@ pub(crate) struct Cell {
     /// Flags, sampling shift, and the uncontended limit in the upper half.
     control: AtomicU64,
     next_tick: AtomicU64,
+    /// Contended requests faster than this, in nanoseconds, count as quick.
+    quick_below: AtomicU64,
     /// Requests of one lane that need not look at the others; zero unless the route is calm.
     lane_limit: AtomicU32,
     traffic: Traffic,
@@ -284,6 +286,7 @@ pub(crate) struct Cell {
     uncontended: LogSum,
     uncontended_times: TimeSum,
     contended: LogSum,
+    quick: AtomicU32,
     last_done: AtomicU64,
     next_growth: AtomicU64,
     next_probe: AtomicU64,
@@ -345,11 +348,13 @@ impl Cell {
             slow: AtomicU64::new(0),
             control: AtomicU64::new(0),
             next_tick: AtomicU64::new(0),
+            quick_below: AtomicU64::new(0),
             lane_limit: AtomicU32::new(0),
             last_tick: AtomicU64::new(now.as_nanos()),
             uncontended: LogSum::default(),
             uncontended_times: TimeSum::default(),
             contended: LogSum::default(),
+            quick: AtomicU32::new(0),
             last_done: AtomicU64::new(now.as_nanos()),
             next_growth: AtomicU64::new(0),
             next_probe: AtomicU64::new(0),

@@ -147,6 +147,15 @@ impl Element {
         }
     }
 
+    /// Contended requests faster than this, in seconds, are as quick as half of those that met no
+    /// queue: see [`Window::quick`]. Zero before the service is known.
+    pub fn quick_below_secs(&self) -> f64 {
+        match &self.learning {
+            Learning::Running(s) => s.quick_below_secs(),
+            _ => 0.0,
+        }
+    }
+
     /// X, the highest throughput the service has shown, 1/s; `None` before it is known.
     pub const fn capacity_rate(&self) -> Option<f64> {
         match &self.learning {
@@ -166,10 +175,11 @@ impl Element {
         }
     }
 
-    /// Whether latency says that requests are queueing.
-    pub const fn is_congested(&self) -> bool {
+    /// Whether latency says that requests are queueing, and not that a part of them is slow by
+    /// itself.
+    pub fn is_congested(&self) -> bool {
         match &self.learning {
-            Learning::Running(s) => s.is_congested(),
+            Learning::Running(s) => s.is_queueing(),
             _ => false,
         }
     }

@@ -29,6 +29,18 @@ const GROWTH_STEP: f64 = 1.5;
 /// Mean service times of a shared bottleneck that a route's own element lets its requests wait, in
 /// baselines; the shared element, which knows the whole queue, is the stricter one.
 const SHARED_BASELINES: f64 = 2.0;
+/// Longest wait, in baselines at the present throughput, behind the queue that even the smallest
+/// service gets: while the queue stands, and while it is a passing one.
+const WAIT_BASELINES: f64 = 1.5;
+const BURST_BASELINES: f64 = 10.0;
+/// A part of the requests is slow by itself, and nobody queues, if this share of the contended ones
+/// is as quick as half of the uncontended ones, and so much more than a queue would leave.
+const QUICK_SHARE: f64 = 0.3;
+const QUICK_SURPLUS: f64 = 0.15;
+/// `1/(1 + e^(1.702 x))` is the share of a normal distribution above `x`, to 0.01.
+const LOGISTIC: f64 = 1.702;
+/// Least standard deviation of the logarithm of the latency: a constant one has none.
+const LEAST_SPREAD: f64 = 0.1;
 /// Service times never count as shorter than this, or rates would overflow.
 const SHORTEST_SERVICE_SECS: f64 = 1e-9;
 
@@ -55,6 +67,10 @@ pub(super) struct Saturation {
     /// u: share of recent time with a queue.
     standing: f64,
     congested: bool,
+    /// Standard deviation of the logarithm of the latency, as the start saw it.
+    spread_ln: f32,
+    /// Share of recent contended requests that were quick.
+    quick: f32,
     samples: f64,
     last_uncontended: Timestamp,
 }
@@ -79,6 +95,8 @@ impl Saturation {
             grown_at: now,
             standing: 0.0,
             congested: false,
+            spread_ln: math::max(math::sqrt(learned.variance_ln), LEAST_SPREAD) as f32,
+            quick: 0.0,
             samples: f64::from(learned.samples),
             last_uncontended: now,
         }
@@ -89,18 +107,25 @@ impl Saturation {
         self.parallelism * math::min(self.growth, config.growth_max())
     }
 
-    /// Q: the queue over which the ground potential drops, in requests. Whoever shares a
-    /// bottleneck waits for the others' requests too, `shared_secs` each on average: if that is
-    /// longer, waiting is measured in it.
+    /// Q: the queue over which the ground potential drops, in requests.
+    ///
+    /// ```text
+    /// q = min(q0, 1.5*X*R0) + kappa*min(C, X*R0)      Q = q + h*max(0, min(q_burst, 10*X*R0) - q)
+    /// ```
+    ///
+    /// What a caller feels of a queue is its time, `Q/X`. On one or two workers the fixed places `q0`
+    /// and `q_burst` would be an endless wait once throughput falls.
+    ///
+    /// Whoever shares a bottleneck waits for the others' requests too, `shared_secs` each on average:
+    /// if that is longer, waiting is measured in it.
     pub(super) fn queue(&self, shared_secs: f64, config: &LawConfig) -> f64 {
         let little = self.capacity_rate * self.service_secs;
+        let least = math::min(config.queue_min(), WAIT_BASELINES * little);
+        let burst = math::min(config.queue_burst(), BURST_BASELINES * little);
         let longer = math::max(SHARED_BASELINES * shared_secs / self.service_secs, 1.0);
         let baselines = config.queue_baselines() * longer;
-        let standing = config.queue_min() + baselines * math::min(self.parallelism, little);
-        math::max(
-            standing + self.transience() * math::max(config.queue_burst() - standing, 0.0),
-            1e-3,
-        )
+        let standing = least + baselines * math::min(self.parallelism, little);
+        math::max(standing + self.transience() * math::max(burst - standing, 0.0), 1e-3)
     }
 
     /// h: 1 while queues come and go, 0 once one stands. Voltage counts only in a standing queue:
@@ -121,8 +146,28 @@ impl Saturation {
         math::max(0.9 * c - 0.7, math::floor(c / 2.0) + 1.0) as u32
     }
 
-    pub(super) const fn is_congested(&self) -> bool {
-        self.congested
+    /// Whether latency is up *and* looks like a queue, in which everybody waits.
+    ///
+    /// ```text
+    /// expected = 1/(1 + exp(1.702 (l - l0)/s))          what a queue leaves below e^l0
+    /// queueing = congested and not (quick >= 0.3 and quick >= expected + 0.15)
+    /// ```
+    ///
+    /// A queue delays every request. If a dependency makes a part of them slow, the others are as
+    /// quick as ever, though the mean says the same. Then more may be in flight; if that makes
+    /// a queue after all, the quick ones disappear and the trial ends by itself.
+    pub(super) fn is_queueing(&self) -> bool {
+        if !self.congested {
+            return false;
+        }
+        let shift = (self.recent_ln - self.service_ln) / f64::from(self.spread_ln);
+        let expected = 1.0 / (1.0 + math::exp(LOGISTIC * shift));
+        let needed = math::max(QUICK_SHARE, expected + QUICK_SURPLUS);
+        f64::from(self.quick) < needed
+    }
+
+    pub(super) fn quick_below_secs(&self) -> f64 {
+        math::exp(self.service_ln)
     }
 
     pub(super) const fn service_ln(&self) -> f64 {
@@ -141,12 +186,21 @@ impl Saturation {
             config.horizon_samples() / math::max(self.present_rate, 1e-9),
         );
         let weight = math::lost_share(dt_secs / horizon);
-        if dt_secs > 0.0 {
+        // A congested service that holds no queue any more shows what is asked of it, not what it
+        // can do.
+        let shows_nothing = self.congested && f64::from(w.in_flight) <= self.free_zone(config);
+        if dt_secs > 0.0 && !shows_nothing {
             let rate = f64::from(w.successes) / dt_secs;
             self.present_rate += weight * (rate - self.present_rate);
         }
         self.mean_in_flight += weight * (f64::from(w.in_flight) - self.mean_in_flight);
 
+        if w.contended.count > 0 {
+            let count = f64::from(w.contended.count);
+            let weight = config.horizon_weight(count);
+            let share = math::min(f64::from(w.quick) / count, 1.0);
+            self.quick += (weight * (share - f64::from(self.quick))) as f32;
+        }
         self.congested = self.is_slower_by(config.congestion());
         if self.congested {
             self.capacity_rate = self.present_rate;
@@ -260,7 +314,7 @@ impl Saturation {
         now: Timestamp,
     ) -> bool {
         let twice = 2.0 * self.service_secs;
-        let allowed = !self.congested
+        let allowed = !self.is_queueing()
             && now.secs_since(last_done) < twice
             && now.secs_since(*last_growth) >= twice;
         if allowed {
@@ -272,6 +326,8 @@ impl Saturation {
     }
 }
 
+#[cfg(test)]
+mod queue_tests;
 #[cfg(test)]
 #[path = "saturation_tests.rs"]
 mod tests;

@@ -11,6 +11,7 @@ fn knowing(service_secs: f64, samples: u32) -> Saturation {
         throughput: 100.0,
         mean_in_flight: 2.0,
         limit_bound: false,
+        variance_ln: 0.69,
         samples,
     };
     Saturation::new(&learned, learned.service_ln, Timestamp::ZERO)

@@ -3,8 +3,13 @@
 //! A route that knows nothing must neither admit everything (a cold start inside an overload
 //! would measure only the overload) nor refuse what a healthy service could do. It starts with a
 //! small in-flight limit that grows by one per success while latency stays calm. If that limit
-//! ever bound, the samples were taken under load, so the route *exhales*: it lets the service
-//! drain and measures the service time on what it admits then.
+//! still bound at its end, the samples were taken under load, so the route *exhales*: it lets the
+//! service drain and measures the service time on what it admits then.
+//!
+//! ```text
+//! success at n while calm, n >= L/2:   L <- L + 1        no concurrency is granted that nobody used
+//! bound  <=>  somebody was refused at a limit of at least L/2, L as of the end
+//! ```
 
 use super::LawConfig;
 use super::window::Latencies;
@@ -19,8 +24,15 @@ pub(super) use rested::RestedStartup;
 pub(super) const YARDSTICK_REQUESTS: u32 = 10;
 /// How many of them must have returned before the yardstick is known.
 const YARDSTICK_KNOWN: u32 = 8;
-/// Log-latency above the yardstick that ends calm (`e^0.5`, some 65 % slower).
-const CALM_MARGIN: f64 = 0.5;
+/// Log-latency above the yardstick that ends calm (`e^0.7`, twice as slow). The yardstick knows its
+/// first, short returns only: less of a margin mistakes a heavy tail for an overload.
+const CALM_MARGIN: f64 = 0.7;
+/// The limit grows with a success that was admitted at this share of it at least: otherwise it
+/// would run far ahead of what the service has ever held, and a surge would find it open.
+const USED_SHARE: f64 = 0.5;
+/// A refusal counts if the limit was at least this share of the last one. Whoever was refused
+/// before the limit doubled met the start, not the service.
+const BOUND_SHARE: f64 = 0.5;
 /// Samples the calm average looks back over.
 const CALM_SAMPLES: f64 = 16.0;
 /// Fewest successes that end the start.
@@ -51,10 +63,12 @@ pub(super) struct Learned {
     pub(super) throughput: f64,
     /// Mean in-flight count.
     pub(super) mean_in_flight: f64,
-    /// Whether the start limit refused anybody.
+    /// Whether the start limit refused anybody and has not doubled since.
     pub(super) limit_bound: bool,
     /// Samples behind the service time.
     pub(super) samples: u32,
+    /// Variance of the logarithm of the latency, ln^2 s.
+    pub(super) variance_ln: f64,
 }
 
 /// [`Latencies`] in half the space: a million idle routes hold these.
@@ -81,11 +95,16 @@ impl Sums {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Startup {
     limit: f64,
-    limit_bound: bool,
+    /// The highest limit that refused anybody; zero if none did.
+    bound_at: f64,
     first_at: Option<Timestamp>,
     yardstick: Latencies,
     recent_ln: f64,
     successes: u32,
+    /// Sums of the logarithms and of their squares, and of how many.
+    sum_ln: f32,
+    sum_ln_squared: f32,
+    sampled: u32,
     in_flight_secs: f64,
     buckets: [Sums; BUCKETS.len()],
 }
@@ -94,11 +113,14 @@ impl Startup {
     pub(super) fn new(config: &LawConfig) -> Self {
         Self {
             limit: config.start_limit(),
-            limit_bound: false,
+            bound_at: 0.0,
             first_at: None,
             yardstick: Latencies::default(),
             recent_ln: 0.0,
             successes: 0,
+            sum_ln: 0.0,
+            sum_ln_squared: 0.0,
+            sampled: 0,
             in_flight_secs: 0.0,
             buckets: [Sums::default(); BUCKETS.len()],
         }
@@ -142,17 +164,23 @@ impl Startup {
         if let Some(bucket) = self.buckets.get_mut(above.saturating_sub(1)) {
             bucket.add(secs, ln);
         }
-        self.count(1, ln);
+        self.sum_ln += ln as f32;
+        self.sum_ln_squared += (ln * ln) as f32;
+        self.sampled = self.sampled.saturating_add(1);
+        let used = f64::from(in_flight) >= USED_SHARE * self.limit;
+        self.count(1, ln, u32::from(used));
     }
 
-    /// Successes of which only the sums are known: the sampler was busy at that moment.
+    /// Successes of which only the sums are known: the sampler was busy at that moment, which is
+    /// a sign of many in flight.
     pub(super) fn samples(&mut self, sums: &Latencies) {
         if let Some(mean_ln) = sums.mean_ln() {
-            self.count(sums.count, mean_ln);
+            self.count(sums.count, mean_ln, sums.count);
         }
     }
 
-    fn count(&mut self, count: u32, ln: f64) {
+    /// Counts successes of mean logarithm `ln`; `used` of them used the limit.
+    fn count(&mut self, count: u32, ln: f64, used: u32) {
         let weight = if self.successes == 0 {
             1.0
         } else {
@@ -161,8 +189,12 @@ impl Startup {
         self.recent_ln += weight * (ln - self.recent_ln);
         self.successes = self.successes.saturating_add(count);
         if self.is_calm() {
-            self.limit += f64::from(count);
+            self.limit += f64::from(used);
         }
+    }
+
+    fn is_limit_bound(&self) -> bool {
+        self.bound_at > 0.0 && self.bound_at >= BOUND_SHARE * self.limit
     }
 
     fn is_calm(&self) -> bool {
@@ -180,7 +212,9 @@ impl Startup {
         now: Timestamp,
     ) -> Option<Learned> {
         let first_at = *self.first_at.get_or_insert(now);
-        self.limit_bound |= refused;
+        if refused {
+            self.bound_at = self.limit;
+        }
         self.in_flight_secs += f64::from(in_flight) * dt_secs;
         let elapsed = now.secs_since(first_at);
         let known = self.yardstick.count >= YARDSTICK_KNOWN;
@@ -188,7 +222,7 @@ impl Startup {
             elapsed >= math::clamp(START_LATENCIES * mean, START_SECS.0, START_SECS.1)
         });
         let done = known && self.successes >= ENOUGH_SUCCESSES && long_enough;
-        let disturbed = known && self.limit_bound && !self.is_calm();
+        let disturbed = known && self.is_limit_bound() && !self.is_calm();
         if (done || disturbed) && elapsed > 0.0 { self.learned(elapsed) } else { None }
     }
 
@@ -218,9 +252,16 @@ impl Startup {
             service_ln: least_loaded.mean_ln()?,
             throughput: f64::from(self.successes) / elapsed,
             mean_in_flight: self.in_flight_secs / elapsed,
-            limit_bound: self.limit_bound,
+            limit_bound: self.is_limit_bound(),
             samples: least_loaded.count,
+            variance_ln: self.variance_ln(),
         })
+    }
+
+    fn variance_ln(&self) -> f64 {
+        let count = f64::from(self.sampled.max(1));
+        let mean = f64::from(self.sum_ln) / count;
+        math::max(f64::from(self.sum_ln_squared) / count - mean * mean, 0.0)
     }
 }
 
@@ -311,6 +352,7 @@ impl Exhale {
         {
             let count = f64::from(self.marked.count);
             let variance = math::max(self.sum_ln_squared / count - mean_ln * mean_ln, 0.0);
+            result.variance_ln = variance;
             let doubt = math::max(0.2, 2.0 * math::sqrt(variance / count));
             let replaces = (mean_ln - result.service_ln).abs() > doubt;
             let weight = if replaces { 1.0 } else { count / (count + 64.0) };
@@ -327,3 +369,7 @@ impl Exhale {
         result
     }
 }
+
+#[cfg(test)]
+#[path = "startup_tests.rs"]
+mod tests;

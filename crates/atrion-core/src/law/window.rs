@@ -73,6 +73,8 @@ pub struct Window {
     pub uncontended: Latencies,
     /// Latencies of the other sampled successes; only count and logarithms are used.
     pub contended: Latencies,
+    /// How many of those were faster than [`Element::quick_below_secs`](super::Element::quick_below_secs).
+    pub quick: u32,
     /// Marked requests that ended, well or not (see the start-up and exhale phases).
     pub marked_done: u32,
     /// Probes that succeeded.

@@ -47,6 +47,9 @@ impl Cell {
             self.uncontended_times.add(nanos);
         } else {
             self.contended.add(nanos);
+            if nanos < self.quick_below.load(Relaxed) {
+                self.quick.fetch_add(1, Relaxed);
+            }
         }
     }
 

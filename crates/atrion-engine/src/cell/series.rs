@@ -204,6 +204,9 @@ impl Cell {
             self.uncontended_times.add(nanos);
         } else {
             self.contended.add_code(code);
+            if code < log2_fixed(self.quick_below.load(Relaxed)) {
+                self.quick.fetch_add(1, Relaxed);
+            }
         }
         if self.is_due(now) {
             self.tick(now, env);

@@ -87,6 +87,7 @@ impl Cell {
             errors,
             uncontended: self.uncontended.take_latencies(Some(&self.uncontended_times)),
             contended: self.contended.take_latencies(None),
+            quick: self.quick.swap(0, Relaxed),
             marked_done: self.marked_done.swap(0, Relaxed),
             probes_ok: probes.ok,
             probes_failed: probes.failed,
@@ -126,9 +127,7 @@ impl Cell {
             }
             report
         });
-        let rate = f64::from(completed) / math::max(dt_secs, 1e-9);
-        let hot = rate >= HOT_PER_SEC && completed >= HOT_COMPLETIONS;
-        if hot
+        if is_hot(completed, dt_secs)
             && self.traffic.lanes().is_none()
             && let Some(lanes) = env.lanes()
         {
@@ -170,6 +169,8 @@ impl Cell {
             }
         }
         self.control.store(control, Relaxed);
+        let quick_below = element.quick_below_secs() * 1e9;
+        self.quick_below.store(quick_below as u64, Relaxed);
         store_f32(&self.rate, element.drain_rate().unwrap_or(0.0));
         self.next_probe.store(inner.next_probe().as_nanos(), Relaxed);
     }
@@ -213,6 +214,12 @@ impl Cell {
         store_f32(&self.stress, inner.stress_ohms);
         gate
     }
+}
+
+/// Whether a tick like the last one deserves lanes.
+fn is_hot(completed: u32, dt_secs: f64) -> bool {
+    let rate = f64::from(completed) / math::max(dt_secs, 1e-9);
+    rate >= HOT_PER_SEC && completed >= HOT_COMPLETIONS
 }
 
 /// The sampling shift that leaves plenty of samples in a tick like the last one.

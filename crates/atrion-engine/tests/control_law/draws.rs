@@ -150,6 +150,18 @@ fn no_slow_heavy_tailed_service_is_trapped() {
     }
 }
 
+/// A surge twenty times the capacity, while a fast service is still in its start: the start must not
+/// have granted what nobody used. Without that, 15 % of the best limit's goodput was left.
+#[test]
+fn a_surge_during_the_start_meets_a_limit() {
+    let scenario = draw(60_008, true).within(100_000.0);
+    let (limit, oracle) = best(&scenario, &[60_008]);
+    let ours = engine(&scenario, &[60_008])[0].goodput();
+    let theirs = oracle[0].goodput();
+    println!("surge during the start: {ours:.1} %, best limit ({limit}) {theirs:.1} %");
+    assert!(ours >= 0.85 * theirs, "{ours:.1} % of ideal, best limit ({limit}) {theirs:.1} %");
+}
+
 /// A few services nobody tuned anything for, against their best static limit. The median: one
 /// core that collapses (recipe 2) would hide everything else in the mean.
 #[test]

@@ -20,8 +20,8 @@ fn law_with(scenario: &Scenario, seeds: &[u64], p: &Params) -> Vec<Report> {
     seeds.iter().map(one).collect()
 }
 
-/// Recipe 1, open: 30 % of a dependency's waits become 20 times longer, no capacity is lost. The
-/// goal is 100 %; latency alone cannot tell. Recorded, with a floor far below the record.
+/// Recipe 1: 30 % of a dependency's waits become 20 times longer, no capacity is lost. The goal is
+/// 100 %. The mean latency cannot tell; that the others are as quick as ever can (ADR 19).
 #[test]
 fn r01_slow_dependency_with_free_cpu() {
     let model = Model::ps_io(4, 0.02, 0.15);
@@ -29,7 +29,8 @@ fn r01_slow_dependency_with_free_cpu() {
     let (law, ours) = (spec(&scenario, &[1, 2, 3]), engine(&scenario, &[1, 2, 3]));
     let (law, ours) = (mean(&law, Report::goodput), mean(&ours, Report::goodput));
     println!("slow dependency: law {law:.1} %, engine {ours:.1} %, possible 100 %");
-    assert!(ours >= 40.0, "{ours:.1} %: worse than the known weakness");
+    assert!(ours >= 80.0, "{ours:.1} % of what needs no control at all");
+    assert!(ours >= law + 10.0, "{ours:.1} %, no better than the mean alone, {law:.1} %");
 }
 
 /// Recipe 2, open: the start-up limit alone collapses a service of one core. Recorded; what is

@@ -20,6 +20,8 @@ pub(in super::super) struct RestedSaturation {
     growth: f32,
     standing: f32,
     samples: f32,
+    spread_ln: f32,
+    quick: f32,
     congested: bool,
 }
 
@@ -40,6 +42,8 @@ impl Saturation {
             growth: self.growth as f32,
             standing: self.standing as f32,
             samples: self.samples as f32,
+            spread_ln: self.spread_ln,
+            quick: self.quick,
             congested: self.congested,
         }
     }
@@ -59,6 +63,8 @@ impl Saturation {
             grown_at: rested.grown_at,
             standing: f64::from(rested.standing),
             congested: rested.congested,
+            spread_ln: rested.spread_ln,
+            quick: rested.quick,
             samples: f64::from(rested.samples),
             last_uncontended: rested.last_uncontended,
         }

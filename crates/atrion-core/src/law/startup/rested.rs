@@ -19,8 +19,11 @@ pub(in super::super) struct RestedStartup {
     yardstick: Sums,
     sums: [Sums; REMEMBERED],
     classes: [u8; REMEMBERED],
+    sum_ln: f32,
+    sum_ln_squared: f32,
+    sampled: u32,
+    bound_at: f32,
     begun: bool,
-    limit_bound: bool,
 }
 
 impl Startup {
@@ -46,8 +49,11 @@ impl Startup {
             yardstick: Sums { count, secs: sum_secs as f32, ln: sum_ln as f32 },
             sums,
             classes,
+            sum_ln: self.sum_ln,
+            sum_ln_squared: self.sum_ln_squared,
+            sampled: self.sampled,
+            bound_at: self.bound_at as f32,
             begun: self.first_at.is_some(),
-            limit_bound: self.limit_bound,
         })
     }
 
@@ -62,7 +68,10 @@ impl Startup {
         }
         Self {
             limit: f64::from(rested.limit),
-            limit_bound: rested.limit_bound,
+            bound_at: f64::from(rested.bound_at),
+            sum_ln: rested.sum_ln,
+            sum_ln_squared: rested.sum_ln_squared,
+            sampled: rested.sampled,
             first_at: rested.begun.then_some(rested.first_at),
             yardstick: rested.yardstick.latencies(),
             recent_ln: f64::from(rested.recent_ln),
