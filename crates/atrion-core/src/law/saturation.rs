@@ -29,6 +29,8 @@ const GROWTH_STEP: f64 = 1.5;
 /// Mean service times of a shared bottleneck that a route's own element lets its requests wait, in
 /// baselines; the shared element, which knows the whole queue, is the stricter one.
 const SHARED_BASELINES: f64 = 2.0;
+/// The same while latency is up and only the quick ones say that nobody queues.
+const GROWTH_STEP_SLOW: f64 = 1.3;
 /// Longest wait, in baselines at the present throughput, behind the queue that even the smallest
 /// service gets: while the queue stands, and while it is a passing one.
 const WAIT_BASELINES: f64 = 1.5;
@@ -319,7 +321,8 @@ impl Saturation {
             && now.secs_since(*last_growth) >= twice;
         if allowed {
             self.relax_growth(now);
-            self.growth = math::min(GROWTH_MAX, GROWTH_STEP * self.growth);
+            let step = if self.congested { GROWTH_STEP_SLOW } else { GROWTH_STEP };
+            self.growth = math::min(GROWTH_MAX, step * self.growth);
             *last_growth = now;
         }
         allowed
