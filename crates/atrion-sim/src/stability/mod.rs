@@ -295,8 +295,9 @@ mod tests {
     impl Policy for Fickle {
         fn arrive(&mut self, _: &Arrival) -> Verdict {
             self.seen += 1;
-            // Every 64th request the state is mixed with the count: two counts never meet again.
-            if self.seen.is_multiple_of(64) {
+            // Now and then the state is mixed with the count: two counts never meet again. Rarely
+            // enough for the twins to begin alike.
+            if self.seen.is_multiple_of(4096) {
                 let now = self.state ^ (self.seen * 0x9e37_79b9);
                 self.state = crate::rng::Rng::new(now, self.seen & 1).next_u64();
             }
