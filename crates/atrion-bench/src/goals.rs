@@ -126,6 +126,7 @@ pub(crate) const GOALS: &[Goal] = &[
     more("scenarios.draws.worst", Scenarios, "services never tuned for: worst draw", "%", Value(85.0)),
     more("scenarios.draws.close", Scenarios, "services never tuned for: draws within 2 points of the best peer", "%", Value(95.0)),
     more("scenarios.routes", Scenarios, "several routes, one surging tenfold: what the worst other one keeps", "%", Value(95.0)),
+    more("scenarios.routes.top", Scenarios, "the same with the process circuit: what the top tier keeps", "%", Value(99.0)),
     more("scenarios.low12x", Scenarios, "top tier served under 12x low priority", "%", Value(99.9)),
     less("scenarios.reaction", Scenarios, "1.4x step at microsecond services: within the objective after", "ms", Value(20.0)),
     more("scenarios.reaction.goodput", Scenarios, "1.4x step at microsecond services: goodput from then on (no collapse)", "%", Value(90.0)),

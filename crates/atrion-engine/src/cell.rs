@@ -108,6 +108,7 @@ pub(crate) struct Ticket {
 const KIND_SHIFT: u32 = 8;
 const KIND_MASK: u64 = 0b11;
 const SHADOW_SHIFT: u32 = 10;
+#[cfg(feature = "trace")]
 const SHADOW_MASK: u64 = 0b111;
 
 impl Ticket {

@@ -312,6 +312,6 @@ mod tests {
             size_of::<Inner>(),
             size_of::<Rest>(),
         );
-        assert!(size_of::<Rest>() <= 136 && 5 * size_of::<Rest>() < in_use);
+        assert!(size_of::<Rest>() <= 152 && 5 * size_of::<Rest>() < in_use);
     }
 }

@@ -33,7 +33,7 @@ enum Maker {
 }
 
 /// Policies that are nobody's product: references to compare with, not peers.
-const NO_PEERS: [&str; 5] = ["atrion", "oracle", "unlimited", "static", "reference"];
+const NO_PEERS: [&str; 6] = ["atrion", "process", "oracle", "unlimited", "static", "reference"];
 
 impl Candidate {
     /// A policy by its name; the oracle is none, since every evaluation has it anyway.

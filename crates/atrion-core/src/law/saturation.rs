@@ -28,7 +28,7 @@ const GROWTH_MAX: f64 = 4.0;
 const GROWTH_STEP: f64 = 1.5;
 /// Mean service times of a shared bottleneck that a route's own element lets its requests wait, in
 /// baselines; the shared element, which knows the whole queue, is the stricter one.
-const SHARED_BASELINES: f64 = 2.0;
+const SHARED_BASELINES: f64 = 3.0;
 /// The same while latency is up and only the quick ones say that nobody queues.
 const GROWTH_STEP_SLOW: f64 = 1.3;
 /// Longest wait, in baselines at the present throughput, behind the queue that even the smallest
@@ -318,7 +318,9 @@ impl Saturation {
         let twice = 2.0 * self.service_secs;
         let allowed = !self.is_queueing()
             && now.secs_since(last_done) < twice
-            && now.secs_since(*last_growth) >= twice;
+            && now.secs_since(*last_growth) >= twice
+            // The share of quick requests is known once a tick: one step for each.
+            && (!self.congested || *last_growth < self.grown_at);
         if allowed {
             self.relax_growth(now);
             let step = if self.congested { GROWTH_STEP_SLOW } else { GROWTH_STEP };

@@ -1,5 +1,6 @@
 //! Goals that are held in simulated time, before every policy that the simulator knows.
 
+mod draws;
 mod incidents;
 mod reaction;
 mod steps;
@@ -23,8 +24,9 @@ use crate::verdict::{Measured, best};
 const SEEDS_QUICK: u64 = 3;
 const SEEDS_FULL: u64 = 10;
 
-/// Ourselves among the policies.
+/// Ourselves among the policies, and ourselves with the process in series.
 const OURS: &str = "atrion";
+const PROCESS: &str = "process";
 /// The upper reference, which is no peer: it knows the future.
 const ORACLE: &str = "oracle";
 
@@ -53,12 +55,12 @@ struct Found {
 }
 
 /// All sources, in the order in which they run.
-// Random draws of services belong here: `scenarios.draws.*` are their goals.
 const SOURCES: &[&dyn Source] =
-    &[&steps::Steps, &tiers::Tiers, &reaction::Reaction, &incidents::Incidents];
+    &[&steps::Steps, &tiers::Tiers, &reaction::Reaction, &incidents::Incidents, &draws::Draws];
 
 /// What sources share.
 struct Plan<'a> {
+    is_quick: bool,
     seeds: Vec<u64>,
     bar: &'a Bar,
     /// Everybody, the oracle last.
@@ -70,6 +72,7 @@ pub(super) fn run(setting: &Setting<'_>) -> Result<Outcome, String> {
     let count = if setting.is_quick { SEEDS_QUICK } else { SEEDS_FULL };
     let idle = Bar::steps(Stage::Scenarios.name(), 0);
     let plan = Plan {
+        is_quick: setting.is_quick,
         seeds: (setting.seed..setting.seed + count).collect(),
         bar: &idle,
         choices: everybody()?,
@@ -78,10 +81,8 @@ pub(super) fn run(setting: &Setting<'_>) -> Result<Outcome, String> {
     let steps = SOURCES.iter().map(|source| source.steps(&plan)).sum();
     let bar = Bar::steps(Stage::Scenarios.name(), steps);
     let plan = Plan { bar: &bar, ..plan };
-    let mut outcome = Outcome {
-        why_not: "no source of rows measures it yet: random draws of services".to_owned(),
-        ..Outcome::default()
-    };
+    let mut outcome =
+        Outcome { why_not: "no source of rows measures it".to_owned(), ..Outcome::default() };
     for source in SOURCES {
         bar.say(source.name());
         let broken = |why| format!("{}: {why}", source.name());
@@ -183,7 +184,7 @@ fn beside(
     let ours = everybody.get(OURS).ok_or("the simulator does not know atrion")?;
     let mut measured = Measured::new(goal, figure(goal, ours, &value)?);
     for (name, reports) in everybody {
-        if *name != OURS && *name != ORACLE && counts(name, reports) {
+        if ![OURS, PROCESS, ORACLE].contains(name) && counts(name, reports) {
             measured = measured.peer(*name, figure(goal, reports, &value)?);
         }
     }
@@ -230,7 +231,7 @@ mod tests {
     /// A plan for tests: few policies, one seed.
     pub(super) fn plan<'a>(bar: &'a Bar, policies: &[&str]) -> Plan<'a> {
         let choices = policies.iter().map(|name| Choice::parse(name).expect("known"));
-        Plan { seeds: vec![1], bar, choices: choices.collect(), threads: 2 }
+        Plan { is_quick: true, seeds: vec![1], bar, choices: choices.collect(), threads: 2 }
     }
 
     fn report(good_work: f64) -> Report {
@@ -313,6 +314,5 @@ mod tests {
         for source in SOURCES {
             assert!(source.steps(&plan) > 0, "{}", source.name());
         }
-        assert!(goals::find("scenarios.draws.mean").is_some(), "the slot has goals");
     }
 }

@@ -3,10 +3,16 @@
 use atrion_core::math;
 use atrion_sim::Report;
 
-use super::{Found, Plan, Source, anybody, beside, preset, price};
+use super::{
+    Everybody, Found, OURS, PROCESS, Plan, Source, anybody, beside, figure, preset, price,
+};
+use crate::verdict::Measured;
 
 const LOW: (&str, &str, &str) = ("scenarios.low12x", "low12x", "critical");
 const ROUTES: (&str, &str, &str) = ("scenarios.routes", "routes", "export");
+
+/// The route of the top tier among them.
+const TOP: &str = "health";
 
 pub(super) struct Tiers;
 
@@ -32,9 +38,21 @@ impl Source for Tiers {
         let worst = ours.map_or("", |report| worst_beside(report, surging).0);
         let of_routes = price(&everybody, &routes);
         let routes = routes.note(format!("worst: {worst}; {of_routes}"));
-        let measured = vec![low, routes];
+        let measured = vec![low, routes, in_series(&everybody)?];
         Ok(Found { measured, ..Found::default() })
     }
+}
+
+/// What the top tier keeps with the process's element in series.
+fn in_series(everybody: &Everybody) -> Result<Measured, String> {
+    const GOAL: &str = "scenarios.routes.top";
+    let ours = everybody.get(PROCESS).ok_or("the simulator does not know the process circuit")?;
+    let mut measured = Measured::new(GOAL, figure(GOAL, ours, |report| served(report, TOP))?);
+    for (name, reports) in everybody.iter().filter(|(name, _)| ![OURS, PROCESS].contains(name)) {
+        measured = measured.peer(*name, figure(GOAL, reports, |report| served(report, TOP))?);
+    }
+    let other = super::mean(ours, |report| worst_beside(report, ROUTES.2).1);
+    Ok(measured.note(format!("the worst other route keeps {other:.1} %")))
 }
 
 /// Percent of a class's requests that were served well and in time.
