@@ -111,7 +111,7 @@ impl Cell {
         Refusal { reason, parts, wait_secs }
     }
 
-    /// What [`admit`](Self::admit) would say now, changing nothing.
+    /// What [`Route::admit`](crate::Route::admit) would say now, changing nothing.
     pub(crate) fn peek<E: Env>(&self, volts: f64, env: &E) -> (Parts, Option<Refusal>) {
         let now = env.now();
         let volts = math::min(volts, WALL_OHMS);
@@ -141,7 +141,7 @@ impl Cell {
         self.parts(&self.met()).total()
     }
 
-    /// Whether [`admit`](Self::admit) would admit now, from the published state alone: no clock,
+    /// Whether [`Route::admit`](crate::Route::admit) would admit now, from the published state alone: no clock,
     /// no ticks, no probes.
     #[inline]
     pub(crate) fn would_flow(&self, volts: f64) -> bool {

@@ -3,7 +3,7 @@
 //! At each point the law stands before a service of eight workers and 20 ms, always the same service
 //! time, so that nothing but the callers' moments is random, and those are the same in every run: 5 s
 //! of 70 % load, 20 s of twice the capacity, 5 s in which everything fails, 40 s of 70 % load. Then
-//! once more, with one request refused at the start of the overload: the twin. [`classify`] has the
+//! once more, with one request refused at the start of the overload: the twin. [`classify()`] has the
 //! criteria.
 //!
 //! ```
