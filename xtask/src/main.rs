@@ -44,7 +44,7 @@ Usage: cargo xtask COMMAND
                    goals; --quick within ten minutes (cargo xtask bench --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demos in short,
-                   each fuzz target for a minute
+                   each fuzz target for half a minute
   fuzz [TARGET] [--seconds N]
                    feed parsers with spoilt input, each target for N seconds (default 60)
   license dev [--days N] [--licensee NAME]
