@@ -113,7 +113,8 @@ pub(crate) const GOALS: &[Goal] = &[
     more("wire.decode.authenticated", Wire, "decoding an authenticated frame", "million vectors/s", Unbound),
     more("wire.encode", Wire, "encoding a full frame", "million vectors/s", Unbound),
 
-    less("memory.route", Memory, "memory per route, its name left out", "B", Value(256.0)),
+    less("memory.rest", Memory, "memory per idle route, its name left out", "B", Value(256.0)),
+    less("memory.route", Memory, "memory per route in use", "B", Value(256.0)),
     less("memory.calm", Memory, "allocations per request, calm", "", Value(0.0)),
     less("memory.overload", Memory, "allocations per request, overload", "", Value(0.0)),
 

@@ -18,6 +18,8 @@ use crate::verdict::Measured;
 /// Routes of one process.
 const ROUTES_QUICK: usize = 100_000;
 const ROUTES_FULL: usize = 1_000_000;
+/// Ticks after which every idle route is at rest.
+const REST_PASSES: u32 = 4;
 /// Requests of each kind.
 const REQUESTS: u32 = 200_000;
 /// Places for requests in flight; a route under overload admits far fewer.
@@ -33,12 +35,17 @@ pub(super) fn run(setting: &Setting<'_>) -> Result<Outcome, String> {
     }
     let mut measured = Vec::new();
     bar.say("routes");
-    let per_route: Result<Vec<f64>, String> =
+    let per_route: Result<Vec<PerRoute>, String> =
         sizes.iter().map(|routes| bytes_per_route(*routes)).collect();
+    let per_route = per_route?;
     let largest = sizes.last().copied().unwrap_or(ROUTES_QUICK);
-    let figure = Figure::mean_of("memory.route", &per_route?).map_err(|e| e.to_string())?;
+    let bytes = |goal: &'static str, of: fn(&PerRoute) -> f64| {
+        let all: Vec<f64> = per_route.iter().map(of).collect();
+        Figure::mean_of(goal, &all).map(|f| Measured::new(goal, f)).map_err(|e| e.to_string())
+    };
     let note = format!("{largest} routes in one process, each with a request behind it");
-    measured.push(Measured::new("memory.route", figure).note(note));
+    measured.push(bytes("memory.rest", |bytes| bytes.at_rest)?.note(note.clone()));
+    measured.push(bytes("memory.route", |bytes| bytes.in_use)?.note(note));
     bar.step();
     for (goal, overload) in [("memory.calm", false), ("memory.overload", true)] {
         bar.say(goal);
@@ -53,11 +60,21 @@ pub(super) fn run(setting: &Setting<'_>) -> Result<Outcome, String> {
     Ok(Outcome { measured, ..Outcome::default() })
 }
 
+/// Bytes for each route.
+#[derive(Clone, Copy, Debug)]
+struct PerRoute {
+    in_use: f64,
+    at_rest: f64,
+}
+
 /// Bytes that the allocator gave and did not get back, for each route that was made and had one
-/// request, without those of its name. The tables in which routes are found are part of it.
-fn bytes_per_route(routes: usize) -> Result<f64, String> {
+/// request, without those of its name; then the same once all have come to rest. The tables in
+/// which routes are found are part of it.
+fn bytes_per_route(routes: usize) -> Result<PerRoute, String> {
     let config = Config::builder().route_limit(routes).build().map_err(|e| e.to_string())?;
-    let atrion = Atrion::builder().clock(ManualClock::new()).config(config).build();
+    let idle = Duration::from_secs_f64(2.0 * config.route_idle_secs());
+    let clock = ManualClock::new();
+    let atrion = Atrion::builder().clock(clock.clone()).config(config).build();
     let atrion = atrion.map_err(|e| e.to_string())?;
     let names: Vec<String> = (0..routes).map(|i| format!("api/v1/resource/{i:07}")).collect();
     let name_bytes: usize = names.iter().map(String::len).sum();
@@ -70,11 +87,22 @@ fn bytes_per_route(routes: usize) -> Result<f64, String> {
             }
         }
     });
-    let made = atrion.routes().len();
+    let made = atrion.stats().routes;
     if made < routes || served < routes {
         return Err(format!("of {routes} routes {made} were made and {served} served a request"));
     }
-    Ok((used.bytes_current as f64 - name_bytes as f64) / routes as f64)
+    let given_back = measure(|| {
+        clock.advance(idle);
+        // The first pass spares those that were looked up lately, and meets some of them twice.
+        (0..REST_PASSES).for_each(|_| atrion.tick());
+    });
+    let resting = atrion.stats().resting;
+    if resting < routes {
+        return Err(format!("of {routes} idle routes {resting} came to rest"));
+    }
+    let each = |bytes: i64| (bytes as f64 - name_bytes as f64) / routes as f64;
+    let in_use = each(used.bytes_current);
+    Ok(PerRoute { in_use, at_rest: each(used.bytes_current + given_back.bytes_current) })
 }
 
 /// What was seen of a series of requests.
@@ -137,7 +165,8 @@ mod tests {
     #[test]
     fn a_route_costs_something_and_less_than_a_page() {
         let bytes = bytes_per_route(2_000).expect("they fit");
-        assert!((16.0..4096.0).contains(&bytes), "{bytes} B per route");
+        assert!((16.0..4096.0).contains(&bytes.in_use), "{bytes:?}");
+        assert!(bytes.at_rest > 16.0 && bytes.at_rest < 0.5 * bytes.in_use, "{bytes:?}");
     }
 
     #[test]
