@@ -32,9 +32,12 @@ const SHARED_BASELINES: f64 = 3.0;
 /// The same while latency is up and only the quick ones say that nobody queues.
 const GROWTH_STEP_SLOW: f64 = 1.3;
 /// Longest wait, in baselines at the present throughput, behind the queue that even the smallest
-/// service gets: while the queue stands, and while it is a passing one.
+/// service gets while the queue stands.
 const WAIT_BASELINES: f64 = 1.5;
+/// The same while the queue is a passing one and latency says that requests wait.
 const BURST_BASELINES: f64 = 10.0;
+/// Shortest queue, in requests: one request more than the service works on at once may wait.
+const LEAST_QUEUE: f64 = 1.1;
 /// A part of the requests is slow by itself, and nobody queues, if this share of the contended ones
 /// is as quick as half of the uncontended ones, and so much more than a queue would leave.
 const QUICK_SHARE: f64 = 0.3;
@@ -112,22 +115,25 @@ impl Saturation {
     /// Q: the queue over which the ground potential drops, in requests.
     ///
     /// ```text
-    /// q = min(q0, 1.5*X*R0) + kappa*min(C, X*R0)      Q = q + h*max(0, min(q_burst, 10*X*R0) - q)
+    /// q = min(q0, 1.5*X*R0) + kappa*min(C, X*R0)      Q = max(q + h*max(0, b - q), 1.1)
+    /// b = q_burst, but min(q_burst, 10*X*R0) while latency says that requests wait
     /// ```
     ///
     /// What a caller feels of a queue is its time, `Q/X`. On one or two workers the fixed places `q0`
-    /// and `q_burst` would be an endless wait once throughput falls.
+    /// would be an endless wait once throughput falls. Not so while queues pass: a route that is
+    /// hardly used shows next to no throughput, and two requests at once must not be one too many.
     ///
     /// Whoever shares a bottleneck waits for the others' requests too, `shared_secs` each on average:
     /// if that is longer, waiting is measured in it.
     pub(super) fn queue(&self, shared_secs: f64, config: &LawConfig) -> f64 {
         let little = self.capacity_rate * self.service_secs;
         let least = math::min(config.queue_min(), WAIT_BASELINES * little);
-        let burst = math::min(config.queue_burst(), BURST_BASELINES * little);
+        let shown = if self.congested { BURST_BASELINES * little } else { f64::INFINITY };
+        let burst = math::min(config.queue_burst(), shown);
         let longer = math::max(SHARED_BASELINES * shared_secs / self.service_secs, 1.0);
         let baselines = config.queue_baselines() * longer;
         let standing = least + baselines * math::min(self.parallelism, little);
-        math::max(standing + self.transience() * math::max(burst - standing, 0.0), 1e-3)
+        math::max(standing + self.transience() * math::max(burst - standing, 0.0), LEAST_QUEUE)
     }
 
     /// h: 1 while queues come and go, 0 once one stands. Voltage counts only in a standing queue:

@@ -49,6 +49,7 @@ fn a_queue_is_bounded_by_the_time_it_takes() {
     assert!(one.congested);
     let wait = one.queue(0.0, &config) / one.capacity_rate;
     let longest = (WAIT_BASELINES + config.queue_baselines()) * SECS;
+    let longest = math::max(longest, LEAST_QUEUE / one.capacity_rate);
     assert!(wait <= 1.01 * longest, "a wait of {wait} s in the queue, at most {longest}");
 
     // Many workers do not need the bound: their queue is short in time anyway.
@@ -56,6 +57,18 @@ fn a_queue_is_bounded_by_the_time_it_takes() {
     run(&mut many, 400, 10.0 * SECS, 3_200.0 / 7.0, 200);
     let little = many.capacity_rate * SECS;
     assert!((many.queue(0.0, &config) - config.queue_min() - little).abs() < 1e-9, "{many:?}");
+}
+
+/// A route that is hardly used shows next to no throughput: a second request at once is no queue.
+#[test]
+fn two_requests_at_once_are_never_one_too_many() {
+    let config = LawConfig::default();
+    for congested in [false, true] {
+        let s = Saturation { capacity_rate: 1e-3, congested, ..learned(1.0) };
+        let queue = s.queue(0.0, &config);
+        assert!(queue > 1.0, "{queue} places, congested {congested}");
+        assert_eq!(congested, queue < config.queue_burst());
+    }
 }
 
 #[test]
