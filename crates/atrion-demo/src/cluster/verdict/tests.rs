@@ -59,6 +59,14 @@ fn each_promise_can_be_missed() {
 }
 
 #[test]
+fn stalls_of_the_machine_are_not_held_against_the_warning() {
+    let stalled = |warned, stall| {
+        missed(|f| (f.warned_ms_p99, f.node_stall_p99_ms) = (Some(warned), stall)).len()
+    };
+    assert_eq!((stalled(105.1, 5.0), stalled(121.0, 21.0), stalled(121.1, 21.0)), (1, 0, 1));
+}
+
+#[test]
 fn a_liar_whom_nobody_hears_proves_nothing() {
     assert_eq!(missed(|f| f.lies_heard = 89).len(), 2);
     assert_eq!(missed(|f| (f.lies_told, f.lies_heard) = (0, 0)).len(), 2);
