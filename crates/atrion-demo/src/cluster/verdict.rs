@@ -23,6 +23,9 @@ const STALL_MS: f64 = 60.0;
 /// and a calendar that was set while the processes were started.
 const CLOCK_MS: f64 = 1.0;
 
+/// The figure of the first promise.
+const WARNED: &str = "another node is warned (p99)";
+
 /// One figure and its goal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Check {
@@ -38,13 +41,9 @@ pub(crate) fn checks(figures: &Figures) -> Vec<Check> {
     let mut check = |figure, measured: String, goal: String, met| {
         checks.push(Check { figure, measured, goal, met });
     };
-    // A process that does not run hears nothing: what the machine stalled it, measured by itself and
-    // beyond what the slack allows, is not Atrion's.
-    let beyond = figures.node_stall_p99_ms - WARNED_SLACK_MS;
-    let stalled = if beyond > 0.0 { beyond } else { 0.0 };
-    let limit = figures.sync_interval_ms + WARNED_SLACK_MS + stalled;
+    let limit = figures.sync_interval_ms + WARNED_SLACK_MS;
     check(
-        "another node is warned (p99)",
+        WARNED,
         number(figures.warned_ms_p99, "ms"),
         format!("<= {limit:.0} ms"),
         at_most(figures.warned_ms_p99, limit),
@@ -129,8 +128,22 @@ pub(crate) fn too_busy(figures: &Figures) -> Option<String> {
     if *stall > STALL_MS {
         return Some(format!("processes stalled for {stall:.0} ms (99th percentile)"));
     }
+    if is_late_by_stalls_alone(figures) {
+        return Some(format!("processes stalled for {stall:.0} ms, more than a warning was late"));
+    }
     let clock = figures.clock_disagreement_ms;
     (clock > CLOCK_MS).then(|| format!("the calendar was set by {clock:.0} ms at the start"))
+}
+
+/// Whether the only promise missed is the warning, and by no more than the processes stalled: one
+/// that does not run hears nothing.
+fn is_late_by_stalls_alone(figures: &Figures) -> bool {
+    let limit = figures.sync_interval_ms + WARNED_SLACK_MS;
+    let explained =
+        figures.warned_ms_p99.is_some_and(|p99| p99 - figures.node_stall_p99_ms <= limit);
+    let checks = checks(figures);
+    let mut missed = checks.iter().filter(|check| !check.met).map(|check| check.figure);
+    explained && missed.next() == Some(WARNED) && missed.next().is_none()
 }
 
 /// A busy machine excuses a missed promise; it takes nothing from a kept one.
