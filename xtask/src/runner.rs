@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
 
@@ -82,11 +83,17 @@ pub(crate) struct Runner {
     root: PathBuf,
     tally: Tally,
     failures: Vec<Failure>,
+    times: Vec<(String, Duration)>,
 }
 
 impl Runner {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf(), tally: Tally::default(), failures: Vec::new() }
+        Self {
+            root: root.to_path_buf(),
+            tally: Tally::default(),
+            failures: Vec::new(),
+            times: Vec::new(),
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -95,13 +102,14 @@ impl Runner {
 
     /// Runs one command that is one check: it passes when it exits with 0.
     pub(crate) fn check(&mut self, title: &str, line: &Line) -> bool {
-        announce(title, &line.to_string());
+        let begun = announce(title, &line.to_string());
         let outcome = line
             .command(&self.root)
             .stdin(Stdio::null())
             .status()
             .map_err(|e| format!("cannot be started: {e}"))
             .and_then(exit_sentence);
+        self.note_time(title, begun);
         self.settle(title, &line.to_string(), &outcome)
     }
 
@@ -112,8 +120,9 @@ impl Runner {
         again: &str,
         check: impl FnOnce() -> Result<(), String>,
     ) -> bool {
-        announce(title, again);
+        let begun = announce(title, again);
         let outcome = check();
+        self.note_time(title, begun);
         self.settle(title, again, &outcome)
     }
 
@@ -122,11 +131,12 @@ impl Runner {
     /// A run that fails without a failed test (it did not compile, a binary was killed) counts
     /// as one failure, so that it cannot go unseen in the totals.
     pub(crate) fn tests(&mut self, title: &str, line: &Line) -> bool {
-        announce(title, &line.to_string());
+        let begun = announce(title, &line.to_string());
         let (seen, outcome) = match run_counting(line, &self.root) {
             Ok(done) => done,
             Err(why) => (Tally::default(), Err(why)),
         };
+        self.note_time(title, begun);
         self.tally.passed += seen.passed;
         self.tally.failed += seen.failed;
         self.tally.ignored += seen.ignored;
@@ -135,6 +145,22 @@ impl Runner {
             self.remember(title, &line.to_string(), why);
         }
         outcome.is_ok()
+    }
+
+    fn note_time(&mut self, title: &str, begun: Instant) {
+        let took = begun.elapsed();
+        println!("    took {:.1} s", took.as_secs_f64());
+        self.times.push((title.to_owned(), took));
+    }
+
+    /// Prints where the time went, the longest step first, those below a second left out.
+    pub(crate) fn print_times(&self) {
+        let mut long: Vec<_> = self.times.iter().filter(|(_, took)| took.as_secs() > 0).collect();
+        long.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+        println!();
+        for (title, took) in long {
+            println!("{:8.1} s  {title}", took.as_secs_f64());
+        }
     }
 
     fn settle(&mut self, title: &str, again: &str, outcome: &Result<(), String>) -> bool {
@@ -176,8 +202,10 @@ impl Runner {
     }
 }
 
-fn announce(title: &str, line: &str) {
+#[expect(clippy::disallowed_methods, reason = "how long a step took is shown, never decided upon")]
+fn announce(title: &str, line: &str) -> Instant {
     println!("\n==> {title}\n    {line}");
+    Instant::now()
 }
 
 fn exit_sentence(status: ExitStatus) -> Result<(), String> {

@@ -15,6 +15,7 @@ pub(crate) fn run(runner: &mut Runner) -> Result<bool, String> {
     setup::run(runner.root())?;
     steps(runner)?;
     fuzz::steps(runner)?;
+    runner.print_times();
     runner.print_failures();
     let tally = runner.tally();
     if tally.ignored > 0 {
