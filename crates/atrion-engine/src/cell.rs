@@ -46,6 +46,9 @@ pub(crate) trait Env {
 const UNMEASURED: Timestamp = Timestamp::MAX;
 /// A deadline further away than this was set before the clock stepped back.
 const FARTHEST_TICK_NANOS: u64 = 2_000_000_000;
+/// A clock that is behind the last tick by less than this did not step back: counters of different
+/// cores may disagree.
+const CORES_DISAGREE_NANOS: u64 = 100_000;
 /// Measured requests per tick that are plenty for every average of the law.
 const PLENTY_PER_TICK: f64 = 256.0;
 /// At most one request in 2^6 is measured, so that a sudden silence is still noticed.
