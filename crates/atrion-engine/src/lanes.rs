@@ -245,6 +245,9 @@ mod tests {
                     }
                 }
             });
+            while lanes.totals().1 == 0 {
+                std::thread::yield_now();
+            }
             let most = (0..300_000).map(|_| lanes.totals().0).max();
             done.store(true, Relaxed);
             most
