@@ -257,7 +257,11 @@ impl Builder {
         };
         let clock = self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new()));
         let settings = Settings { password, healing_per_sec: self.healing_per_sec, pulse };
-        Ok(PostgresPersistenceAdapter::new(Store::new(config, sessions), settings, clock))
+        Ok(PostgresPersistenceAdapter::new(
+            Store::new(config, sessions, Arc::clone(&clock)),
+            settings,
+            clock,
+        ))
     }
 
     fn server(&self) -> Result<tokio_postgres::Config, PostgresConfigError> {

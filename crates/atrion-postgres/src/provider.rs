@@ -188,7 +188,8 @@ impl Shared {
     fn settle(&self, epoch: u64, opened: Opened) {
         let now = self.now();
         let own = opened.own.len() as u64;
-        let recalled = recall(opened.own, opened.others, self.settings.healing_per_sec, now);
+        let recalled = 
+            recall(opened.own, opened.others, self.settings.healing_per_sec, opened.read_at);
         let mut link = lock(&self.link);
         if !link.opened(epoch, now) {
             return;
@@ -299,7 +300,7 @@ impl Shared {
             }
             return Ok(());
         }
-        let written = self.store.write(identity, sayings, forgotten, self.now()).await?;
+        let written = self.store.write(identity, sayings, forgotten).await?;
         add(&self.counters.batches, 1);
         add(&self.counters.saved, sayings.len() as u64);
         add(&self.counters.overtaken, written.overtaken);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atrion_core::time::Timestamp;
+use atrion_state::clock::Clock;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Row as PgRow};
 
@@ -35,6 +36,8 @@ pub(crate) struct Opened {
     pub(crate) others: Vec<Remembered>,
     pub(crate) refused: u64,
     pub(crate) left_out: u64,
+    /// When that was, on this process's clock: the rows' ages are as of then.
+    pub(crate) read_at: Timestamp,
     /// `None` where nothing can be written at the moment.
     pub(crate) identity: Option<Identity>,
     /// What keeps this program from writing, if anything does.
@@ -64,11 +67,12 @@ pub(crate) struct StoreConfig {
 pub(crate) struct Store {
     pub(crate) config: StoreConfig,
     sessions: Sessions,
+    clock: Arc<dyn Clock>,
 }
 
 impl Store {
-    pub(crate) fn new(config: StoreConfig, sessions: Sessions) -> Self {
-        Self { config, sessions }
+    pub(crate) fn new(config: StoreConfig, sessions: Sessions, clock: Arc<dyn Clock>) -> Self {
+        Self { config, sessions, clock }
     }
 
     pub(crate) fn drop_idle(&self) {
@@ -140,7 +144,10 @@ impl Store {
     /// All rows of this node, and what the application's other nodes last saw, as many as can be
     /// held, the freshest first.
     async fn read(&self, client: &mut tokio_postgres::Client) -> Result<Opened, StoreError> {
+        // The server's `now()` is when the transaction began, which lies between these two.
+        let asked = self.clock.now();
         let transaction = client.build_transaction().read_only(true).start().await?;
+        let answered = self.clock.now();
         let millis = self.config.restore_timeout.as_millis().max(1);
         transaction.batch_execute(&format!("SET LOCAL statement_timeout = {millis}")).await?;
         let max = i64::try_from(self.config.max_routes).unwrap_or(i64::MAX - 1);
@@ -151,6 +158,7 @@ impl Store {
         Ok(Opened {
             refused: own.refused + others.refused,
             left_out: own.left_out + others.left_out,
+            read_at: asked.saturating_add(answered.since(asked) / 2),
             own: own.rows,
             others: others.rows,
             identity: None,
@@ -168,10 +176,10 @@ impl Store {
         let sql = self.config.schema.sql(&format!(
             "SELECT v.node, v.route, v.resistance, v.momentum, v.scar, v.evidence, v.demand, \
              v.stance, CASE WHEN isfinite(v.observed_at) \
-             THEN extract(epoch FROM clock_timestamp() - v.observed_at)::float8 ELSE 'NaN' END \
+             THEN extract(epoch FROM now() - v.observed_at)::float8 ELSE 'NaN' END \
              FROM @.vectors v JOIN @.nodes n ON n.id = v.node \
              WHERE n.application = $1 AND {which} \
-             AND NOT v.observed_at <= clock_timestamp() - $3 * interval '1 second' \
+             AND NOT v.observed_at <= now() - $3 * interval '1 second' \
              ORDER BY v.observed_at DESC LIMIT $4"
         ));
         let (application, node) = (&*self.config.application, &*self.config.node);
@@ -201,13 +209,12 @@ impl Store {
         identity: Identity,
         sayings: &[Saying],
         forgotten: &[Arc<str>],
-        now: Timestamp,
     ) -> Result<Written, StoreError> {
         let mut lease = self.sessions.lend().await?;
         let client = lease.client()?;
         let mut written = Written::default();
         if !sayings.is_empty() {
-            written.overtaken = self.upsert(client, identity, sayings, now).await?;
+            written.overtaken = self.upsert(client, identity, sayings).await?;
         }
         if !forgotten.is_empty() {
             let sql = self.config.schema.sql(
@@ -231,15 +238,15 @@ impl Store {
         client: &impl GenericClient,
         identity: Identity,
         sayings: &[Saying],
-        now: Timestamp,
     ) -> Result<u64, StoreError> {
-        // Ages are sent, not times: only the server's clock counts.
+        // Ages are sent, not times: only the server's clock counts, as of the moment that the
+        // statement arrives, however long it then waits for a lock.
         let sql = self.config.schema.sql(
             "WITH written AS ( \
                INSERT INTO @.vectors AS held (node, route, incarnation, sequence, resistance, \
                  momentum, scar, evidence, demand, stance, observed_at, saved_at) \
                SELECT $1, route, $2, sequence, resistance, momentum, scar, evidence, demand, \
-                 stance, clock_timestamp() - age * interval '1 second', clock_timestamp() \
+                 stance, statement_timestamp() - age * interval '1 second', statement_timestamp() \
                FROM unnest($3::bytea[], $4::int8[], $5::float8[], $6::float8[], $7::float8[], \
                  $8::float8[], $9::float8[], $10::int2[], $11::float8[]) \
                  AS news (route, sequence, resistance, momentum, scar, evidence, demand, stance, age) \
@@ -253,7 +260,7 @@ impl Store {
                RETURNING 1) \
              SELECT count(*) FROM written",
         );
-        let columns = Columns::new(sayings, now);
+        let columns = Columns::new(sayings, self.clock.now());
         let parameters: [Parameter<'_>; 11] = [
             (&identity.node, Type::INT8),
             (&identity.incarnation, Type::INT8),

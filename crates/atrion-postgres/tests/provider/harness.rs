@@ -84,14 +84,14 @@ pub(crate) fn forbid_key(key: &str) {
     key.split('.').filter(|part| part.len() > 20).for_each(logs::forbid);
 }
 
-/// A node's settings: a name of its own, and little patience.
+/// A node's settings: a name of its own, and more patience than a busy machine takes.
 pub(crate) fn node(url: &str, name: &str) -> Builder {
     PostgresPersistenceAdapter::builder()
         .url(url)
         .node(name)
         .application("suite")
         .sync_interval(Duration::from_millis(20))
-        .operation_timeout(Duration::from_secs(2))
+        .operation_timeout(Duration::from_secs(20))
 }
 
 pub(crate) fn provider(builder: Builder) -> Arc<PostgresPersistenceAdapter> {

@@ -6,5 +6,12 @@ mod harness;
 mod logs;
 mod traffic;
 
+mod composed;
 mod contract;
+mod faults;
+mod hostile;
+mod kills;
+mod licence;
+mod refusals;
 mod restarts;
+mod versions;
