@@ -16,6 +16,11 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
 /// the same program.
 const REDIS_PACKAGES: &[(&str, &str)] = &[("redis-server", "redis-server")];
 
+/// What the tests of the memory start servers with. Debian puts the programs where no path leads.
+const POSTGRES_PACKAGE: &str = "postgresql";
+const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
+
 /// What the tests of the request path watch system calls with. There is none but on Linux.
 const LINUX_PACKAGES: &[(&str, &str)] = &[("strace", "strace")];
 
@@ -31,6 +36,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     component(root, "clippy", "clippy-driver")?;
     component(root, "rustfmt", "rustfmt")?;
     redis(root)?;
+    postgres(root)?;
     tracer(root)?;
     println!("    ready");
     Ok(())
@@ -113,6 +119,48 @@ pub(crate) fn redis(root: &Path) -> Result<(), String> {
             .to_owned());
     }
     Ok(())
+}
+
+/// The server for the tests of the memory. They start their own, as an unprivileged user where we
+/// are the superuser; the service that the package brings is stopped again.
+fn postgres(root: &Path) -> Result<(), String> {
+    if cfg!(not(unix)) {
+        println!("    no PostgreSQL here: the tests that need one run on Unix only");
+        return Ok(());
+    }
+    if has_postgres() {
+        println!("    PostgreSQL found");
+        return Ok(());
+    }
+    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, 5432)).is_ok();
+    let was_there = listens();
+    let others = "`initdb` and `postgres` are missing. Install them with your system's packages \
+                  (Fedora: postgresql-server; Arch and Alpine: postgresql; macOS: brew install \
+                  postgresql), or name their folder in ATRION_POSTGRES_BIN";
+    install(root, &[POSTGRES_PACKAGE], others)?;
+    for stop in ["systemctl disable --now postgresql", "service postgresql stop"] {
+        // One of the two is in charge; the other fails, and both do where no services are started.
+        let mut line = as_root(stop).command(root);
+        let _ = line.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    if listens() && !was_there {
+        return Err("the package has started a PostgreSQL service on port 5432 that cannot be \
+                    stopped from here; stop it, then run this command again"
+            .to_owned());
+    }
+    if has_postgres() { Ok(()) } else { Err(others.to_owned()) }
+}
+
+/// Whether all programs of one version are in the folder that the environment names, in Debian's,
+/// or in the path.
+fn has_postgres() -> bool {
+    let all_in = |folder: &Path| POSTGRES_PROGRAMS.iter().all(|name| folder.join(name).is_file());
+    if let Some(folder) = std::env::var_os("ATRION_POSTGRES_BIN") {
+        return all_in(Path::new(&folder));
+    }
+    let versions = std::fs::read_dir(POSTGRES_FOLDER).into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin")).any(|bin| all_in(&bin))
+        || POSTGRES_PROGRAMS.iter().all(|name| answers(name, "--version"))
 }
 
 fn tracer(root: &Path) -> Result<(), String> {

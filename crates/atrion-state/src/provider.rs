@@ -195,6 +195,13 @@ pub trait StateProvider: Send + Sync + 'static {
     /// Not connected, or the store cannot be read.
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<RouteVector>, ProviderError>>;
 
+    /// What the store remembered and could not say when [`snapshot`](Self::snapshot) was asked,
+    /// because it was away then: each vector once. The pulse asks at every visit and treats the
+    /// answer as a late part of the snapshot. Returns at once. Nothing unless overridden.
+    fn recalled(&self) -> Vec<RouteVector> {
+        Vec::new()
+    }
+
     /// What other nodes write, from now on (clauses 16 to 18). `None` if the provider does not
     /// share, which is the default. On a provider that is not connected the stream ends at once.
     fn subscribe(&self) -> Option<BoxStream<RemoteVector>> {
@@ -221,6 +228,15 @@ pub trait StateProvider: Send + Sync + 'static {
     /// unless overridden.
     fn pulse(&self) -> PulseConfig {
         PulseConfig::default()
+    }
+
+    /// Puts this provider, which shares, and one that remembers together: see
+    /// [`Composed`](crate::composed::Composed).
+    fn remembered_by(self, remembering: impl StateProvider) -> crate::composed::Composed
+    where
+        Self: Sized,
+    {
+        crate::composed::Composed::new(self, remembering)
     }
 
     /// Takes the licence that the user gave, for providers that need one. Called once, before
@@ -281,6 +297,10 @@ impl<P: StateProvider + ?Sized> StateProvider for Arc<P> {
 
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<RouteVector>, ProviderError>> {
         P::snapshot(self)
+    }
+
+    fn recalled(&self) -> Vec<RouteVector> {
+        P::recalled(self)
     }
 
     fn subscribe(&self) -> Option<BoxStream<RemoteVector>> {

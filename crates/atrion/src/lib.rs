@@ -79,11 +79,37 @@
 //! Redis may be slow, hung or gone, and the licence missing: requests do not notice. See
 //! `docs/cluster.md` and `docs/licensing.md`.
 //!
+//! # Restarts that remember
+//!
+//! With the feature `postgres` and a licence key, a restarted process knows which dependencies were in
+//! trouble:
+//!
+//! ```no_run
+//! # #[cfg(feature = "postgres")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use atrion::{Atrion, PostgresPersistenceAdapter};
+//! use std::env;
+//!
+//! let atrion = Atrion::builder()
+//!     .provider(PostgresPersistenceAdapter::builder().url(env::var("DATABASE_URL")?).build()?)
+//!     .license(env::var("ATRION_LICENSE_KEY"))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "postgres"))]
+//! # fn main() {}
+//! ```
+//!
+//! Redis shares and PostgreSQL remembers with
+//! `RedisClusterProvider::builder()…build()?.remembered_by(PostgresPersistenceAdapter::builder()…build()?)`,
+//! a method of [`StateProvider`]. See `docs/postgres.md`.
+//!
 //! # Features
 //!
 //! None is on by default; the default build starts no thread and needs no runtime.
 //!
 //! - `cluster`: sharing over Redis, with the client `redis`; `fred`: with the client `fred`.
+//! - `postgres`: state that survives restarts, in PostgreSQL.
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
@@ -106,8 +132,11 @@ pub use atrion_engine::{
     OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed,
     Stats, Subscription, Tally,
 };
+#[cfg(feature = "postgres")]
+pub use atrion_postgres::{PostgresConfigError, PostgresPersistenceAdapter};
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
+pub use atrion_state::composed::Composed;
 pub use atrion_state::in_memory::InMemoryProvider;
 pub use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
 pub use atrion_state::manager::StateManager;
@@ -122,8 +151,12 @@ pub use atrion_core as core;
 #[cfg(any(feature = "cluster", feature = "fred"))]
 pub use atrion_cluster as cluster;
 
-/// Licence keys (features `cluster` and `fred`): what the providers check them with.
-#[cfg(any(feature = "cluster", feature = "fred"))]
+/// State in PostgreSQL (feature `postgres`): settings, counters, what can be wrong.
+#[cfg(feature = "postgres")]
+pub use atrion_postgres as postgres;
+
+/// Licence keys (features `cluster`, `fred` and `postgres`): what the providers check them with.
+#[cfg(any(feature = "cluster", feature = "fred", feature = "postgres"))]
 pub use atrion_license as license;
 
 /// Tower middleware (feature `tower`).
