@@ -10,7 +10,7 @@ use atrion_core::units::Volts;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::provider::{
     Health, License, LicensePolicy, LicenseRefused, LicenseSource, Node, ProviderError,
-    StateProvider,
+    StateProvider, Vitals,
 };
 use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
 
@@ -260,6 +260,12 @@ impl Atrion {
     /// are protected whatever it says: a readiness probe should look at it only to tell people.
     pub fn health(&self) -> Option<Health> {
         self.0.provider.as_ref().map(StateProvider::health)
+    }
+
+    /// What the provider tells of itself: its licence, what it refused. `None` without a provider.
+    /// Never waits.
+    pub fn vitals(&self) -> Option<Vitals> {
+        self.0.provider.as_ref().map(StateProvider::vitals)
     }
 
     /// The nodes of the cluster that are believed to be alive, this one first. Empty unless the
