@@ -405,7 +405,7 @@ impl Builder {
     /// Counts what each route admits and refuses by tier: see [`Tally`](crate::Tally), in
     /// [`RouteReport::tally`](crate::RouteReport::tally).
     ///
-    /// Off by default. Costs each request one more atomic addition, and each route 48 bytes.
+    /// Off by default. Costs each request one more atomic addition, and each route 64 bytes.
     pub const fn tally(mut self, on: bool) -> Self {
         self.watching.tally = on;
         self
