@@ -5,10 +5,12 @@
 //! the proxy says so, and every wait has an end.
 //!
 //! Redis runs from the `redis-server` in the path, on ports of its own and without writing to disk;
-//! a service of the machine is never used.
+//! Prometheus from `prometheus` and `promtool`, in a folder of its own. A service of the machine is
+//! never used.
 
 pub mod certificates;
 pub mod cluster;
+pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod resp;
@@ -18,6 +20,7 @@ mod process;
 
 pub use certificates::Certificates;
 pub use cluster::RedisCluster;
+pub use prometheus::{PrometheusServer, Series};
 pub use proxy::{Direction, Event, Fault, FaultProxy};
 pub use redis::{RedisOptions, RedisServer};
 pub use sentinel::Sentinels;

@@ -58,10 +58,16 @@ impl Process {
     }
 
     fn start(program: &OsStr, config: &Path, extra: &[&str], log: &Path) -> Result<Self, Failure> {
+        let args: Vec<&OsStr> =
+            [config.as_os_str()].into_iter().chain(extra.iter().map(OsStr::new)).collect();
+        Self::run(program, &args, log)
+    }
+
+    /// Starts any program; what it says goes to `log`.
+    pub(crate) fn run(program: &OsStr, args: &[&OsStr], log: &Path) -> Result<Self, Failure> {
         let output = fs::File::create(log)?;
         let child = Command::new(program)
-            .arg(config)
-            .args(extra)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
