@@ -87,6 +87,7 @@
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
+//! - `metrics`, `otel`, `tracing`: what happens, for those who watch; `observe`: readiness alone.
 //! - `trace`: recording what routes go through (`Atrion::record`), for `cargo xtask sim replay`.
 
 #[cfg(any(feature = "cluster", feature = "fred"))]
@@ -109,10 +110,12 @@ pub use atrion_engine::{
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
 pub use atrion_state::in_memory::InMemoryProvider;
-pub use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+pub use atrion_state::license::{
+    License, LicensePolicy, LicenseRefused, LicenseSource, LicenseView,
+};
 pub use atrion_state::manager::StateManager;
 pub use atrion_state::peers::{Node, NodeId, Notice, Peers};
-pub use atrion_state::provider::{self, Health, StateProvider};
+pub use atrion_state::provider::{self, Health, StateProvider, Vitals};
 pub use atrion_state::pulse;
 
 /// The physics, for those who want only that: pure functions and machines, `no_std`.
@@ -125,6 +128,11 @@ pub use atrion_cluster as cluster;
 /// Licence keys (features `cluster` and `fred`): what the providers check them with.
 #[cfg(any(feature = "cluster", feature = "fred"))]
 pub use atrion_license as license;
+
+/// Metrics, tracing events, readiness (features `metrics`, `otel`, `tracing`, and `observe` for what
+/// all three share): see `docs/observability.md`.
+#[cfg(feature = "observe")]
+pub use atrion_observe as observe;
 
 /// Tower middleware (feature `tower`).
 #[cfg(feature = "tower")]
