@@ -21,6 +21,10 @@ const POSTGRES_PACKAGE: &str = "postgresql";
 const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
 const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
+/// What the tests of the metrics are scraped and asked with.
+const PROMETHEUS_PACKAGES: &[(&str, &str)] =
+    &[("prometheus", "prometheus"), ("promtool", "prometheus")];
+
 /// What the tests of the request path watch system calls with. There is none but on Linux.
 const LINUX_PACKAGES: &[(&str, &str)] = &[("strace", "strace")];
 
@@ -37,6 +41,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     component(root, "rustfmt", "rustfmt")?;
     redis(root)?;
     postgres(root)?;
+    prometheus(root)?;
     tracer(root)?;
     println!("    ready");
     Ok(())
@@ -103,20 +108,48 @@ pub(crate) fn redis(root: &Path) -> Result<(), String> {
         println!("    Redis server found");
         return Ok(());
     }
-    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, 6379)).is_ok();
-    let was_there = listens();
     let others = "`redis-server` is missing. Install it with your system's packages (Fedora, Arch \
                   and Alpine: redis or valkey; macOS: brew install redis)";
-    install(root, &missing, others)?;
-    for stop in ["systemctl disable --now redis-server", "service redis-server stop"] {
+    install_without_service(root, &missing, others, ("redis-server", 6379))
+}
+
+/// The server for the tests of the metrics, which start their own as well.
+///
+/// # Errors
+///
+/// A sentence that says how to install it, or that a service could not be stopped.
+fn prometheus(root: &Path) -> Result<(), String> {
+    let mut missing = missing(PROMETHEUS_PACKAGES);
+    missing.dedup();
+    if missing.is_empty() {
+        println!("    Prometheus found");
+        return Ok(());
+    }
+    let others = "`prometheus` or `promtool` is missing. Install them with your system's packages \
+                  (Fedora, Arch, Alpine and Homebrew: prometheus)";
+    install_without_service(root, &missing, others, ("prometheus", 9090))
+}
+
+/// Installs packages that bring a service, and stops it again if it was not there before.
+fn install_without_service(
+    root: &Path,
+    packages: &[&str],
+    others: &str,
+    (service, port): (&str, u16),
+) -> Result<(), String> {
+    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let was_there = listens();
+    install(root, packages, others)?;
+    for stop in [format!("systemctl disable --now {service}"), format!("service {service} stop")] {
         // One of the two is in charge; the other fails, and both do where no services are started.
-        let mut line = as_root(stop).command(root);
+        let mut line = as_root(&stop).command(root);
         let _ = line.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
     if listens() && !was_there {
-        return Err("the package has started a Redis service on port 6379 that cannot be stopped \
-                    from here; stop it, then run this command again"
-            .to_owned());
+        return Err(format!(
+            "the package has started a service on port {port} that cannot be stopped from here; \
+             stop it, then run this command again"
+        ));
     }
     Ok(())
 }

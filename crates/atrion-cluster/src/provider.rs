@@ -9,7 +9,7 @@ use atrion_core::vector::PhysicsVector;
 use atrion_state::license::{License, LicenseRefused};
 use atrion_state::peers::{Node, Notice, Peers, RouteId};
 use atrion_state::provider::{
-    BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider,
+    BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider, Vitals,
     check_route,
 };
 use atrion_state::pulse::PulseConfig;
@@ -257,6 +257,15 @@ impl StateProvider for RedisClusterProvider {
             return Ok(());
         }
         self.gate.take(license, &self.shared)
+    }
+
+    fn vitals(&self) -> Vitals {
+        let refused = self.shared.read(|core| {
+            let stats = core.stats();
+            let garbage = stats.refused.values().sum::<u64>();
+            garbage.saturating_add(stats.foreign_fields).saturating_add(stats.foreign_nodes)
+        });
+        Vitals::new(self.gate.view(), refused)
     }
 }
 

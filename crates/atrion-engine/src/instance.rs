@@ -10,7 +10,7 @@ use atrion_core::units::Volts;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::provider::{
     Health, License, LicensePolicy, LicenseRefused, LicenseSource, Node, ProviderError,
-    StateProvider,
+    StateProvider, Vitals,
 };
 use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
 
@@ -264,6 +264,12 @@ impl Atrion {
         self.0.provider.as_ref().map(StateProvider::health)
     }
 
+    /// What the provider tells of itself: its licence, what it refused. `None` without a provider.
+    /// Never waits.
+    pub fn vitals(&self) -> Option<Vitals> {
+        self.0.provider.as_ref().map(StateProvider::vitals)
+    }
+
     /// The nodes of the cluster that are believed to be alive, this one first. Empty unless the
     /// provider can tell nodes apart.
     pub fn nodes(&self) -> Vec<Node> {
@@ -399,7 +405,7 @@ impl Builder {
     /// Counts what each route admits and refuses by tier: see [`Tally`](crate::Tally), in
     /// [`RouteReport::tally`](crate::RouteReport::tally).
     ///
-    /// Off by default. Costs each request one more atomic addition, and each route 48 bytes.
+    /// Off by default. Costs each request one more atomic addition, and each route 64 bytes.
     pub const fn tally(mut self, on: bool) -> Self {
         self.watching.tally = on;
         self

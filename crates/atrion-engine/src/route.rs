@@ -222,7 +222,7 @@ impl Route {
         self.tap_refused(&shed);
         self.tell_shed(shed, false);
         if let Some(tallies) = &self.0.tallies
-            && self.0.hub.watching.samples(tallies.refuse(voltage))
+            && self.0.hub.watching.samples(tallies.refuse(voltage, refusal.reason))
         {
             self.tell_refused(&shed);
         }

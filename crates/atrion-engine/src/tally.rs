@@ -1,4 +1,4 @@
-//! The tally: how many requests of each tier were admitted and refused.
+//! The tally: how many requests of each tier were admitted and refused, and why.
 //!
 //! Off by default. A route without one does nothing for it: that it has one is a bit beside those
 //! that every request reads anyway.
@@ -9,9 +9,12 @@ use atrion_core::flow::Priority;
 use atrion_core::units::Volts;
 
 use crate::lanes::Lanes;
+use crate::shed::Reason;
 
 /// How many tiers there are.
 pub(crate) const TIERS: usize = Priority::ALL.len();
+/// How many reasons there are.
+const REASONS: usize = Reason::ALL.len();
 
 /// Requests of one route by tier: see [`Builder::tally`](crate::Builder::tally).
 ///
@@ -26,6 +29,8 @@ pub struct Tally {
     pub admitted: [u32; TIERS],
     /// Requests refused, likewise.
     pub refused: [u32; TIERS],
+    /// Requests refused by reason, as in [`Reason::ALL`].
+    pub reasons: [u32; REASONS],
 }
 
 impl Tally {
@@ -38,6 +43,11 @@ impl Tally {
     pub fn refused(&self, tier: Priority) -> u32 {
         self.refused.get(tier as usize).copied().unwrap_or_default()
     }
+
+    /// Requests that were refused for this reason, modulo 2^32.
+    pub fn refused_for(&self, reason: Reason) -> u32 {
+        self.reasons.get(reason as usize).copied().unwrap_or_default()
+    }
 }
 
 /// What [`Tally`] is read from. On a hot route, what is admitted counts in the lanes instead.
@@ -45,6 +55,7 @@ impl Tally {
 pub(crate) struct Tallies {
     admitted: [AtomicU32; TIERS],
     refused: [AtomicU32; TIERS],
+    reasons: [AtomicU32; REASONS],
 }
 
 impl Tallies {
@@ -56,7 +67,8 @@ impl Tallies {
     }
 
     /// Counts a refusal; how many there were before.
-    pub(crate) fn refuse(&self, volts: Volts) -> u32 {
+    pub(crate) fn refuse(&self, volts: Volts, reason: Reason) -> u32 {
+        count(&self.reasons, reason as usize);
         count(&self.refused, Priority::of(volts) as usize)
     }
 
@@ -64,6 +76,7 @@ impl Tallies {
         let mut tally = Tally {
             admitted: self.admitted.each_ref().map(|n| n.load(Relaxed)),
             refused: self.refused.each_ref().map(|n| n.load(Relaxed)),
+            reasons: self.reasons.each_ref().map(|n| n.load(Relaxed)),
         };
         if let Some(lanes) = lanes {
             lanes.add_tallies(&mut tally.admitted);
@@ -76,34 +89,35 @@ impl Tallies {
         Self {
             admitted: tally.admitted.map(AtomicU32::new),
             refused: tally.refused.map(AtomicU32::new),
+            reasons: tally.reasons.map(AtomicU32::new),
         }
     }
 }
 
 #[inline]
-fn count(counts: &[AtomicU32; TIERS], tier: usize) -> u32 {
-    counts.get(tier).map_or(0, |n| n.fetch_add(1, Relaxed))
+fn count(counts: &[AtomicU32], index: usize) -> u32 {
+    counts.get(index).map_or(0, |n| n.fetch_add(1, Relaxed))
 }
 
-/// A [`Tally`] at rest. Most idle routes carry one tier, which needs no more than its two counts.
+/// A [`Tally`] at rest. Most idle routes have admitted all that came, of one tier.
 #[derive(Clone, Debug)]
 pub(crate) enum RestedTally {
     None,
-    One { tier: u8, admitted: u32, refused: u32 },
+    One { tier: u8, admitted: u32 },
     Many(Box<Tally>),
 }
 
 impl RestedTally {
     pub(crate) fn of(tally: Option<Tally>) -> Self {
         let Some(tally) = tally else { return Self::None };
-        let mut used = (0..TIERS).filter(|tier| both(&tally, *tier) != (0, 0));
+        let refused_none = tally.refused == [0; TIERS] && tally.reasons == [0; REASONS];
+        let mut used = tally.admitted.iter().enumerate().filter(|(_, admitted)| **admitted > 0);
         match (used.next(), used.next()) {
-            (None, _) => Self::None,
-            (Some(tier), None) => {
-                let (admitted, refused) = both(&tally, tier);
-                Self::One { tier: tier as u8, admitted, refused }
+            (None, _) if refused_none => Self::None,
+            (Some((tier, &admitted)), None) if refused_none => {
+                Self::One { tier: tier as u8, admitted }
             }
-            (Some(_), Some(_)) => Self::Many(Box::new(tally)),
+            _ => Self::Many(Box::new(tally)),
         }
     }
 
@@ -111,23 +125,15 @@ impl RestedTally {
         match self {
             Self::None => Tally::default(),
             Self::Many(tally) => **tally,
-            Self::One { tier, admitted, refused } => {
+            Self::One { tier, admitted } => {
                 let mut tally = Tally::default();
-                let tier = usize::from(*tier);
-                if let (Some(a), Some(r)) =
-                    (tally.admitted.get_mut(tier), tally.refused.get_mut(tier))
-                {
-                    (*a, *r) = (*admitted, *refused);
+                if let Some(count) = tally.admitted.get_mut(usize::from(*tier)) {
+                    *count = *admitted;
                 }
                 tally
             }
         }
     }
-}
-
-fn both(tally: &Tally, tier: usize) -> (u32, u32) {
-    let at = |counts: &[u32; TIERS]| counts.get(tier).copied().unwrap_or_default();
-    (at(&tally.admitted), at(&tally.refused))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -146,8 +152,9 @@ mod tests {
         fn rest_keeps_every_count(
             admitted in prop::array::uniform5(prop_oneof![Just(0u32), any::<u32>()]),
             refused in prop::array::uniform5(prop_oneof![Just(0u32), any::<u32>()]),
+            reasons in prop::array::uniform5(prop_oneof![3 => Just(0u32), 1 => any::<u32>()]),
         ) {
-            let tally = Tally { admitted, refused };
+            let tally = Tally { admitted, refused, reasons };
             let rested = RestedTally::of(Some(tally));
             prop_assert_eq!(rested.tally(), tally);
             prop_assert_eq!(Tallies::of(&rested.tally()).read(None), tally);
@@ -163,8 +170,9 @@ mod tests {
                 tallies.admit(volts, (i % 3 != 0).then_some(&lanes));
                 expected.admitted[Priority::of(volts) as usize] += 1;
                 if i % 5 == 0 {
-                    tallies.refuse(volts);
+                    tallies.refuse(volts, Reason::ALL[i % 4]);
                     expected.refused[Priority::of(volts) as usize] += 1;
+                    expected.reasons[i % 4] += 1;
                 }
             }
             prop_assert_eq!(tallies.read(Some(&lanes)), expected);

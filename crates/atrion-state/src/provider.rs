@@ -11,7 +11,7 @@ use atrion_core::vector::PhysicsVector;
 use futures_core::Stream;
 
 pub use crate::error::{Cause, ProviderError};
-pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource, LicenseView};
 pub use crate::peers::{Node, NodeId, Notice, Peers, RouteId};
 use crate::pulse::PulseConfig;
 
@@ -69,6 +69,24 @@ pub enum Health {
     /// Meant to be connected, but the store does not serve at the moment. Local protection goes
     /// on without it.
     Degraded,
+}
+
+/// What a provider tells of itself, for operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// How its licence stands; `None` if it needs none, or was given none yet.
+    pub license: Option<LicenseView>,
+    /// Messages and stored values that it refused because they were not what they should be:
+    /// garbage, lies, numbers out of range. Only grows.
+    pub refused: u64,
+}
+
+impl Vitals {
+    /// Those of a provider with this licence, which has refused so much.
+    pub const fn new(license: Option<LicenseView>, refused: u64) -> Self {
+        Self { license, refused }
+    }
 }
 
 /// Remembers and shares the state of routes: memory, Redis, PostgreSQL or anything else.
@@ -251,6 +269,11 @@ pub trait StateProvider: Send + Sync + 'static {
         let _ = license;
         Ok(())
     }
+
+    /// What there is to tell of it, without waiting. Nothing unless overridden.
+    fn vitals(&self) -> Vitals {
+        Vitals::default()
+    }
 }
 
 /// Refuses names longer than [`MAX_ROUTE_BYTES`], for adapters to call first (clause 11).
@@ -325,5 +348,9 @@ impl<P: StateProvider + ?Sized> StateProvider for Arc<P> {
 
     fn license(&self, license: &License) -> Result<(), LicenseRefused> {
         P::license(self, license)
+    }
+
+    fn vitals(&self) -> Vitals {
+        P::vitals(self)
     }
 }

@@ -113,6 +113,7 @@
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
+//! - `metrics`, `otel`, `tracing`: what happens, for those who watch; `observe`: readiness alone.
 //! - `trace`: recording what routes go through (`Atrion::record`), for `cargo xtask sim replay`.
 
 #[cfg(any(feature = "cluster", feature = "fred"))]
@@ -138,10 +139,12 @@ pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
 pub use atrion_state::composed::Composed;
 pub use atrion_state::in_memory::InMemoryProvider;
-pub use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+pub use atrion_state::license::{
+    License, LicensePolicy, LicenseRefused, LicenseSource, LicenseView,
+};
 pub use atrion_state::manager::StateManager;
 pub use atrion_state::peers::{Node, NodeId, Notice, Peers};
-pub use atrion_state::provider::{self, Health, StateProvider};
+pub use atrion_state::provider::{self, Health, StateProvider, Vitals};
 pub use atrion_state::pulse;
 
 /// The physics, for those who want only that: pure functions and machines, `no_std`.
@@ -158,6 +161,11 @@ pub use atrion_postgres as postgres;
 /// Licence keys (features `cluster`, `fred` and `postgres`): what the providers check them with.
 #[cfg(any(feature = "cluster", feature = "fred", feature = "postgres"))]
 pub use atrion_license as license;
+
+/// Metrics, tracing events, readiness (features `metrics`, `otel`, `tracing`, and `observe` for what
+/// all three share): see `docs/observability.md`.
+#[cfg(feature = "observe")]
+pub use atrion_observe as observe;
 
 /// Tower middleware (feature `tower`).
 #[cfg(feature = "tower")]

@@ -124,9 +124,9 @@ async fn each_goes_on_without_the_other() {
     one.wound("while-forgetful").await;
     until("the other is warned", || two.atrion.route("while-forgetful").is_held()).await;
     until("who is ill is said", || {
-        one.provider.trouble().is_some_and(|said| {
-            said.starts_with("remembering: ") && !said.contains("sharing: ")
-        })
+        one.provider
+            .trouble()
+            .is_some_and(|said| said.starts_with("remembering: ") && !said.contains("sharing: "))
     })
     .await;
     remembering.cont().unwrap();
