@@ -103,6 +103,10 @@ pub struct Stats {
 }
 
 impl Atrion {
+    pub(crate) fn provider(&self) -> Option<&Arc<dyn StateProvider>> {
+        self.0.provider.as_ref()
+    }
+
     /// Starts building; every setting has a default.
     pub fn builder() -> Builder {
         Builder::default()
