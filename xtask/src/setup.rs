@@ -16,6 +16,10 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
 /// the same program.
 const REDIS_PACKAGES: &[(&str, &str)] = &[("redis-server", "redis-server")];
 
+/// What the tests of Studio's page drive: a browser, and what drives it.
+const BROWSER_PACKAGES: &[(&str, &str)] =
+    &[("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+
 /// What the tests of the request path watch system calls with. There is none but on Linux.
 const LINUX_PACKAGES: &[(&str, &str)] = &[("strace", "strace")];
 
@@ -32,6 +36,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     component(root, "rustfmt", "rustfmt")?;
     redis(root)?;
     tracer(root)?;
+    browser(root)?;
     println!("    ready");
     Ok(())
 }
@@ -121,6 +126,18 @@ fn tracer(root: &Path) -> Result<(), String> {
         return Ok(());
     }
     let others = "`strace` is missing. Install it with your system's packages";
+    install(root, &missing, others)
+}
+
+fn browser(root: &Path) -> Result<(), String> {
+    let missing = if cfg!(target_os = "linux") { missing(BROWSER_PACKAGES) } else { Vec::new() };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let others = "Chromium or its driver is missing. Install both with your system's packages \
+                  (Fedora: chromium chromedriver; Arch: chromium; Alpine: chromium \
+                  chromium-chromedriver), or name them with ATRION_CHROMIUM and \
+                  ATRION_CHROMEDRIVER";
     install(root, &missing, others)
 }
 

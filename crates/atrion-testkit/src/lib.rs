@@ -7,6 +7,8 @@
 //! Redis runs from the `redis-server` in the path, on ports of its own and without writing to disk;
 //! a service of the machine is never used.
 
+#[cfg(feature = "browser")]
+pub mod browser;
 pub mod certificates;
 pub mod cluster;
 pub mod proxy;
@@ -16,6 +18,8 @@ pub mod sentinel;
 
 mod process;
 
+#[cfg(feature = "browser")]
+pub use browser::Browser;
 pub use certificates::Certificates;
 pub use cluster::RedisCluster;
 pub use proxy::{Direction, Event, Fault, FaultProxy};
