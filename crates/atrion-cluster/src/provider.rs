@@ -7,7 +7,7 @@ use atrion_core::time::Timestamp;
 use atrion_core::units::UnitInterval;
 use atrion_core::vector::PhysicsVector;
 use atrion_state::license::{License, LicenseRefused};
-use atrion_state::peers::{Node, Notice, Peers, RouteId};
+use atrion_state::peers::{Node, NodeId, Notice, Peers, RouteId};
 use atrion_state::provider::{
     BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider,
     check_route,
@@ -275,6 +275,10 @@ impl Peers for Shared {
 
     fn reports(&self, route: RouteId, now: Timestamp, reports: &mut Vec<Report>) {
         self.read(|core| core.reports(route, now, reports));
+    }
+
+    fn voices(&self, route: RouteId, now: Timestamp) -> Vec<(NodeId, Report)> {
+        self.read(|core| core.voices(route, now))
     }
 
     fn nodes(&self, now: Timestamp) -> Vec<Node> {

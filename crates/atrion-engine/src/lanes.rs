@@ -10,6 +10,8 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::tally::TIERS;
+
 /// No lane: the thread counts in the shared word.
 pub(crate) const SHARED: u8 = u8::MAX;
 /// The thread has not asked for a slot yet.
@@ -82,6 +84,8 @@ pub(crate) struct Lane {
     left_elsewhere: AtomicU32,
     /// `entered` at the last tick; written under the route's lock.
     seen: AtomicU32,
+    /// Admitted by the owner, by tier, if somebody counts; written by the owner only.
+    admitted: [AtomicU32; TIERS],
 }
 
 impl Lane {
@@ -148,6 +152,25 @@ impl Lanes {
             lane.enter();
             slot
         })
+    }
+
+    /// Counts an admission of this tier in this thread's lane; how many it had before. `None`
+    /// without a lane.
+    #[inline]
+    pub(crate) fn tally(&self, tier: usize) -> Option<u32> {
+        let count = self.0.get(usize::from(slot()))?.admitted.get(tier)?;
+        let before = count.load(Relaxed);
+        count.store(before.wrapping_add(1), Relaxed);
+        Some(before)
+    }
+
+    /// Adds what all lanes admitted to `admitted`, by tier.
+    pub(crate) fn add_tallies(&self, admitted: &mut [u32; TIERS]) {
+        for lane in &self.0 {
+            for (sum, count) in admitted.iter_mut().zip(&lane.admitted) {
+                *sum = sum.wrapping_add(count.load(Relaxed));
+            }
+        }
     }
 
     /// One that entered in `lane` is not in flight any more.

@@ -47,6 +47,8 @@ impl Env for Surroundings<'_> {
         None
     }
 
+    fn ticked(&self, _: Timestamp) {}
+
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 
@@ -104,7 +106,6 @@ impl Hub {
 
 impl Route {
     /// A request that the route has admitted asks the process.
-    #[inline(never)]
     pub(crate) fn join(&self, volts: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
         let Some(process) = &self.0.hub.process else { return Ok(ticket) };
         let cell = &self.0.cell;

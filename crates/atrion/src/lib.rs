@@ -102,8 +102,9 @@ pub use atrion_core::vector::PhysicsVector;
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, OVERFLOW_ROUTE, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit,
-    ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, Shed, Stats,
+    Force, Forced, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome,
+    OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed,
+    Stats, Subscription, Tally,
 };
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};

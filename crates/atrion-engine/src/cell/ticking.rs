@@ -10,7 +10,7 @@ use super::{
     CONGESTED, Cell, ERA_SHIFT, EXACT, Env, FARTHEST_TICK_NANOS, FEWEST_SHARES, FORCED_CLOSED,
     FORCED_OPEN, Force, Guard, HELD, HOT_COMPLETIONS, HOT_PER_SEC, Inner, OPEN, PLENTY_PER_TICK,
     SAMPLING_SHIFT, SCAR_DEAD_BAND, SERIES, SHADOW, SPARSEST_SAMPLING, UNCONTENDED_SHIFT, WALL,
-    pack, store_f32,
+    WATCHED, pack, store_f32,
 };
 
 impl Cell {
@@ -142,6 +142,7 @@ impl Cell {
         if (inner.element.breaker().scar() - scar_before).abs() > SCAR_DEAD_BAND {
             env.scar_changed();
         }
+        env.ticked(now);
     }
 
     /// Publishes the whole state.
@@ -162,6 +163,7 @@ impl Cell {
             (element.is_congested(), CONGESTED),
             (inner.is_held(), HELD),
             (inner.series.is_some(), SERIES),
+            (inner.watched, WATCHED),
         ];
         for (set, flag) in flags {
             if set {

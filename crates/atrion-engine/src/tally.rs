@@ -1,0 +1,173 @@
+//! The tally: how many requests of each tier were admitted and refused.
+//!
+//! Off by default. A route without one does nothing for it: that it has one is a bit beside those
+//! that every request reads anyway.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use atrion_core::flow::Priority;
+use atrion_core::units::Volts;
+
+use crate::lanes::Lanes;
+
+/// How many tiers there are.
+pub(crate) const TIERS: usize = Priority::ALL.len();
+
+/// Requests of one route by tier: see [`Builder::tally`](crate::Builder::tally).
+///
+/// A voltage of the caller's own counts in the tier that [`Priority::of`] gives it. All counts only
+/// grow, modulo 2^32: take differences with `wrapping_sub`. Those of one moment may differ by the
+/// requests of that moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Requests admitted, least tier first as in [`Priority::ALL`]. What a shadowed route admits
+    /// all the same is among them.
+    pub admitted: [u32; TIERS],
+    /// Requests refused, likewise.
+    pub refused: [u32; TIERS],
+}
+
+impl Tally {
+    /// Requests of this tier that were admitted, modulo 2^32.
+    pub fn admitted(&self, tier: Priority) -> u32 {
+        self.admitted.get(tier as usize).copied().unwrap_or_default()
+    }
+
+    /// Requests of this tier that were refused, modulo 2^32.
+    pub fn refused(&self, tier: Priority) -> u32 {
+        self.refused.get(tier as usize).copied().unwrap_or_default()
+    }
+}
+
+/// What [`Tally`] is read from. On a hot route, what is admitted counts in the lanes instead.
+#[derive(Debug, Default)]
+pub(crate) struct Tallies {
+    admitted: [AtomicU32; TIERS],
+    refused: [AtomicU32; TIERS],
+}
+
+impl Tallies {
+    /// Counts an admission; how many the same counter had before.
+    #[inline]
+    pub(crate) fn admit(&self, volts: Volts, lanes: Option<&Lanes>) -> u32 {
+        let tier = Priority::of(volts) as usize;
+        lanes.and_then(|lanes| lanes.tally(tier)).unwrap_or_else(|| count(&self.admitted, tier))
+    }
+
+    /// Counts a refusal; how many there were before.
+    pub(crate) fn refuse(&self, volts: Volts) -> u32 {
+        count(&self.refused, Priority::of(volts) as usize)
+    }
+
+    pub(crate) fn read(&self, lanes: Option<&Lanes>) -> Tally {
+        let mut tally = Tally {
+            admitted: self.admitted.each_ref().map(|n| n.load(Relaxed)),
+            refused: self.refused.each_ref().map(|n| n.load(Relaxed)),
+        };
+        if let Some(lanes) = lanes {
+            lanes.add_tallies(&mut tally.admitted);
+        }
+        tally
+    }
+
+    /// Goes on from `tally`.
+    pub(crate) fn of(tally: &Tally) -> Self {
+        Self {
+            admitted: tally.admitted.map(AtomicU32::new),
+            refused: tally.refused.map(AtomicU32::new),
+        }
+    }
+}
+
+#[inline]
+fn count(counts: &[AtomicU32; TIERS], tier: usize) -> u32 {
+    counts.get(tier).map_or(0, |n| n.fetch_add(1, Relaxed))
+}
+
+/// A [`Tally`] at rest. Most idle routes carry one tier, which needs no more than its two counts.
+#[derive(Clone, Debug)]
+pub(crate) enum RestedTally {
+    None,
+    One { tier: u8, admitted: u32, refused: u32 },
+    Many(Box<Tally>),
+}
+
+impl RestedTally {
+    pub(crate) fn of(tally: Option<Tally>) -> Self {
+        let Some(tally) = tally else { return Self::None };
+        let mut used = (0..TIERS).filter(|tier| both(&tally, *tier) != (0, 0));
+        match (used.next(), used.next()) {
+            (None, _) => Self::None,
+            (Some(tier), None) => {
+                let (admitted, refused) = both(&tally, tier);
+                Self::One { tier: tier as u8, admitted, refused }
+            }
+            (Some(_), Some(_)) => Self::Many(Box::new(tally)),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        match self {
+            Self::None => Tally::default(),
+            Self::Many(tally) => **tally,
+            Self::One { tier, admitted, refused } => {
+                let mut tally = Tally::default();
+                let tier = usize::from(*tier);
+                if let (Some(a), Some(r)) =
+                    (tally.admitted.get_mut(tier), tally.refused.get_mut(tier))
+                {
+                    (*a, *r) = (*admitted, *refused);
+                }
+                tally
+            }
+        }
+    }
+}
+
+fn both(tally: &Tally, tier: usize) -> (u32, u32) {
+    let at = |counts: &[u32; TIERS]| counts.get(tier).copied().unwrap_or_default();
+    (at(&tally.admitted), at(&tally.refused))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_tally_at_rest_is_small() {
+        assert!(size_of::<RestedTally>() <= 16);
+    }
+
+    proptest! {
+        #[test]
+        fn rest_keeps_every_count(
+            admitted in prop::array::uniform5(prop_oneof![Just(0u32), any::<u32>()]),
+            refused in prop::array::uniform5(prop_oneof![Just(0u32), any::<u32>()]),
+        ) {
+            let tally = Tally { admitted, refused };
+            let rested = RestedTally::of(Some(tally));
+            prop_assert_eq!(rested.tally(), tally);
+            prop_assert_eq!(Tallies::of(&rested.tally()).read(None), tally);
+        }
+
+        /// Wherever it is counted, in a lane or not, every admission is counted once.
+        #[test]
+        fn lanes_and_shared_counters_add_up(volts in prop::collection::vec(0u32..200, 0..200)) {
+            let (tallies, lanes) = (Tallies::default(), Lanes::new());
+            let mut expected = Tally::default();
+            for (i, volts) in volts.iter().enumerate() {
+                let volts = Volts::from(*volts);
+                tallies.admit(volts, (i % 3 != 0).then_some(&lanes));
+                expected.admitted[Priority::of(volts) as usize] += 1;
+                if i % 5 == 0 {
+                    tallies.refuse(volts);
+                    expected.refused[Priority::of(volts) as usize] += 1;
+                }
+            }
+            prop_assert_eq!(tallies.read(Some(&lanes)), expected);
+        }
+    }
+}
