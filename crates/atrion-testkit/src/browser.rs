@@ -135,7 +135,7 @@ impl Browser {
     pub async fn run(&self, script: &str) -> Result<Value, Failure> {
         Ok(self
             .client
-            .execute(&format!("return (async () => {{ {script} }})()"), Vec::new())
+            .execute(&format!("return (async () => {{\n{script}\n}})()"), Vec::new())
             .await?)
     }
 

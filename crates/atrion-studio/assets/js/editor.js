@@ -38,7 +38,7 @@ export function editor({ id, canCheck, onChange }) {
   const text = h("textarea", { id, rows: 18, spellcheck: "false", autocomplete: "off", class: "code", "aria-describedby": `${id}-problem ${id}-help` });
   const problem = h("p", { class: "problem", id: `${id}-problem`, role: "status" });
   const help = h("p", { class: "soft", id: `${id}-help` }, "JSON. A field that is left out is as shipped. Tab leaves the field.");
-  const changes = h("div", { class: "live-diff" });
+  const changes = h("div", { class: "live-diff", tabindex: 0, role: "region", "aria-label": "What would change" });
   const element = h("div", { class: "editor" }, h("div", {}, h("label", { for: id }, "Configuration"), text, problem, help), changes);
   let base = null;
   let timer = 0;

@@ -106,7 +106,7 @@ const TILES = [
 const ALARMING = new Set(["shed_rate", "open", "held"]);
 
 function tiles() {
-  const list = h("dl", { class: "tiles", "aria-label": "Totals" });
+  const list = h("dl", { class: "tiles" });
   const values = TILES.map(([key, label, text]) => {
     const value = h("dd", {});
     const tile = h("div", {}, h("dt", {}, label), value);
@@ -148,7 +148,7 @@ export function routesPage(app) {
     found,
     held,
   );
-  const element = h("div", { class: "page fill" }, h("h1", {}, "Routes"), top.element, toolbar, h("div", { class: "grid-frame" }, grid.element, empty), help);
+  const element = h("div", { class: "page fill" }, h("h1", {}, "Routes"), h("section", { "aria-label": "Totals" }, top.element), toolbar, h("div", { class: "grid-frame" }, grid.element, empty), help);
 
   let items = [];
   let isPointed = false;
