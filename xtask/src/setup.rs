@@ -25,6 +25,10 @@ const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 const PROMETHEUS_PACKAGES: &[(&str, &str)] =
     &[("prometheus", "prometheus"), ("promtool", "prometheus")];
 
+/// What the tests of Studio's page drive: a browser, and what drives it.
+const BROWSER_PACKAGES: &[(&str, &str)] =
+    &[("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+
 /// What the tests of the request path watch system calls with. There is none but on Linux.
 const LINUX_PACKAGES: &[(&str, &str)] = &[("strace", "strace")];
 
@@ -43,6 +47,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     postgres(root)?;
     prometheus(root)?;
     tracer(root)?;
+    browser(root)?;
     println!("    ready");
     Ok(())
 }
@@ -202,6 +207,18 @@ fn tracer(root: &Path) -> Result<(), String> {
         return Ok(());
     }
     let others = "`strace` is missing. Install it with your system's packages";
+    install(root, &missing, others)
+}
+
+fn browser(root: &Path) -> Result<(), String> {
+    let missing = if cfg!(target_os = "linux") { missing(BROWSER_PACKAGES) } else { Vec::new() };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let others = "Chromium or its driver is missing. Install both with your system's packages \
+                  (Fedora: chromium chromedriver; Arch: chromium; Alpine: chromium \
+                  chromium-chromedriver), or name them with ATRION_CHROMIUM and \
+                  ATRION_CHROMEDRIVER";
     install(root, &missing, others)
 }
 

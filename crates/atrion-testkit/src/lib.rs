@@ -9,6 +9,8 @@
 //! Prometheus from `prometheus` and `promtool`, in a folder of its own. A service of the machine is
 //! never used.
 
+#[cfg(feature = "browser")]
+pub mod browser;
 pub mod certificates;
 pub mod cluster;
 pub mod postgres;
@@ -20,6 +22,8 @@ pub mod sentinel;
 
 mod process;
 
+#[cfg(feature = "browser")]
+pub use browser::Browser;
 pub use certificates::Certificates;
 pub use cluster::RedisCluster;
 pub use postgres::{PostgresOptions, PostgresServer};
