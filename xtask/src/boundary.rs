@@ -67,8 +67,15 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may use every other one: tools and helpers of tests, none of them published.
-const FREE: &[&str] =
-    &["xtask", "atrion-bench", "atrion-benches", "atrion-demo", "atrion-fuzz", "atrion-testkit"];
+const FREE: &[&str] = &[
+    "xtask",
+    "atrion-bench",
+    "atrion-benches",
+    "atrion-demo",
+    "atrion-fuzz",
+    "atrion-guide",
+    "atrion-testkit",
+];
 
 /// Checks the workspace at `root`; the error lists every breach.
 pub(crate) fn check(root: &Path) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! Installs what is missing on this machine, and nothing that is there.
 
+mod ast_grep;
+
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -48,6 +50,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     prometheus(root)?;
     tracer(root)?;
     browser(root)?;
+    ast_grep::install(root)?;
     println!("    ready");
     Ok(())
 }

@@ -250,10 +250,9 @@ fn a_recorded_run_is_replayed_and_whole_files_are_written() {
     let config = folder.file("b.toml");
     std::fs::write(&config, "[law]\nerror_critical = 0.3\n").unwrap();
     let (csv, json, svg) = (folder.file("r.csv"), folder.file("r.json"), folder.file("r.svg"));
-    let args = [
-        "replay", &trace, "--config", "default", &config, "--csv", &csv, "--json", &json, "--svg",
-        &svg,
-    ];
+    let what = ["replay", &trace, "--config", "default", &config, "--policy", "reference"];
+    let into = ["--csv", &csv, "--json", &json, "--svg", &svg];
+    let args = [&what[..], &into].concat();
     let output = sim(&args);
     let (out, err) = text(&output);
     assert!(output.status.success(), "{err}");
@@ -263,7 +262,11 @@ fn a_recorded_run_is_replayed_and_whole_files_are_written() {
         serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let route = &figures[0]["routes"][0];
     assert_eq!(route["open_loop"][0]["newly_refused"], 0);
-    assert_eq!(route["model"]["runs"].as_array().unwrap().len(), 2);
+    let runs = route["model"]["runs"].as_array().unwrap();
+    let names: Vec<&str> = runs.iter().map(|run| run[0].as_str().unwrap()).collect();
+    assert_eq!(names, ["default", &config, "reference"]);
+    let good = |run: usize| runs[run][1]["good"].as_u64().unwrap();
+    assert!(good(2) < good(0) / 2, "the published model keeps little of a flash crowd: {runs:?}");
     assert!(std::fs::read_to_string(&svg).unwrap().contains("</svg>"));
     assert_eq!(text(&sim(&args)).0, out, "the same trace, the same table");
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::fit::{self, Capacity, Discipline, Fit, Shape, Times};
 use super::tiers::{Figures, Tier};
 use super::{ReplayError, Setting, route_name, secs_between, span};
-use crate::policy::{Arrival, Completion, Context, Engine, Policy, Verdict};
+use crate::policy::{Arrival, Choice, Completion, Context, Engine, Policy, Verdict};
 use crate::report::Report;
 use crate::scenario::{Class, Scenario, Service};
 use crate::world::run_recorded;
@@ -149,6 +149,19 @@ impl Model {
         let mut engine = Engine::with_config(&context, setting.config.clone())?;
         let report = run_recorded(&self.scenario, &mut engine, self.seed, self.arrivals.clone());
         Ok(modelled(setting.name.clone(), report, self.scenario.duration_secs()))
+    }
+
+    /// Simulates the recorded callers before the fitted service under another policy, such as the
+    /// published model. What a policy has to be told (a mean latency, a number of places) it is
+    /// told of the fitted service. The oracles, which search, are taken for their starting point.
+    ///
+    /// # Errors
+    /// [`ReplayError`] if the policy cannot be built.
+    pub fn run_policy(&self, choice: &Choice) -> Result<ModelledRun, ReplayError> {
+        let mut policy = choice.make(&Context::of(&self.scenario, self.seed))?;
+        let arrivals = self.arrivals.clone();
+        let report = run_recorded(&self.scenario, &mut *policy, self.seed, arrivals);
+        Ok(modelled(choice.name().to_owned(), report, self.scenario.duration_secs()))
     }
 
     /// The fitted service with its callers, as a scenario; their rates are the recorded means.

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use atrion_sim::policy::Choice;
 use atrion_sim::replay::table::{self, RouteReplay, TraceReplay};
 use atrion_sim::replay::{Model, ModelSettings, Setting, open_loop, select, svg};
 use atrion_trace::Trace;
@@ -20,6 +21,8 @@ Usage: cargo xtask sim replay TRACE.. [OPTIONS]
   TRACE             a file that the recorder of the feature `trace` wrote, or `sim --record`
   --config FILE..   configurations (TOML; what they leave out is as shipped); `default` names the
                     one that is shipped, and is what is replayed if none is given
+  --policy NAME..   in the model, other policies beside the configurations, separated by spaces or
+                    commas: `reference` is the published model (cargo xtask sim --list names all)
   --route NAME..    only these routes (default: all)
   --open            only the open-loop replay: the recorded outcomes, fed to the engine
   --model           only the model replay: the recorded callers before a fitted service
@@ -43,6 +46,7 @@ const MOST_CONFIG_BYTES: u64 = 1 << 20;
 pub(crate) struct Options {
     traces: Vec<PathBuf>,
     configs: Vec<String>,
+    policies: Vec<Choice>,
     routes: Vec<String>,
     open: bool,
     model: bool,
@@ -65,6 +69,13 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<O
             Long("open") => o.open = true,
             Long("model") => o.model = true,
             Long("config") => o.configs.extend(values(&mut parser)?),
+            Long("policy") => {
+                for names in values(&mut parser)? {
+                    for name in names.split(',').filter(|name| !name.is_empty()) {
+                        o.policies.push(policy(name)?);
+                    }
+                }
+            }
             Long("route") => o.routes.extend(values(&mut parser)?),
             Long("csv") => o.csv = Some(parser.value().map_err(text)?.into()),
             Long("json") => o.json = Some(parser.value().map_err(text)?.into()),
@@ -93,10 +104,22 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<O
     if o.configs.is_empty() {
         o.configs.push(DEFAULT.to_owned());
     }
+    if o.open && !o.model && !o.policies.is_empty() {
+        return Err("--policy needs the model; --open replays configurations only".to_owned());
+    }
     if !o.open && !o.model {
         (o.open, o.model) = (true, true);
     }
     Ok(Some(o))
+}
+
+/// An oracle searches over runs, and one replay is none.
+fn policy(name: &str) -> Result<Choice, String> {
+    let choice = Choice::parse(name).map_err(|e| e.to_string())?;
+    if choice.is_oracle() {
+        return Err(format!("`{name}` is a search over many runs and cannot be replayed"));
+    }
+    Ok(choice)
 }
 
 fn values(parser: &mut lexopt::Parser) -> Result<Vec<String>, String> {
@@ -233,7 +256,9 @@ fn replay(
         let model = ModelSettings { deadline_secs: options.deadline_secs, seed: options.seed };
         for (route, index) in all.iter_mut().zip(&routes) {
             let fitted = Model::fit(trace, *index, &model).and_then(|model| {
-                let runs: Result<Vec<_>, _> = settings.iter().map(|s| model.run(s)).collect();
+                let configured = settings.iter().map(|s| model.run(s));
+                let others = options.policies.iter().map(|choice| model.run_policy(choice));
+                let runs: Result<Vec<_>, _> = configured.chain(others).collect();
                 Ok((model, runs?))
             });
             route.model = Some(fitted.map_err(|e| e.to_string()));
@@ -260,12 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn other_policies_are_replayed_in_the_model() {
+        let o = parsed(&["a", "--policy", "reference,aimd"]).expect("valid").expect("a replay");
+        let names: Vec<&str> = o.policies.iter().map(Choice::name).collect();
+        assert_eq!((names, o.model), (vec!["reference", "aimd"], true));
+    }
+
+    #[test]
     fn nonsense_is_refused_by_name() {
         for (words, named) in [
             (&[][..], "needs a trace"),
             (&["a", "--deadline-ms", "0"], "--deadline-ms is 0"),
             (&["a", "--deadline-ms", "NaN"], "--deadline-ms is NaN"),
             (&["a", "--seed", "soon"], "--seed"),
+            (&["a", "--policy", "refrence"], "refrence"),
+            (&["a", "--policy", "oracle"], "search"),
+            (&["a", "--policy", "reference", "--open"], "--policy needs the model"),
             (&["a", "--fast"], "--fast"),
         ] {
             let why = parsed(words).expect_err("must be refused");
