@@ -188,7 +188,7 @@ impl Shared {
     fn settle(&self, epoch: u64, opened: Opened) {
         let now = self.now();
         let own = opened.own.len() as u64;
-        let recalled = 
+        let recalled =
             recall(opened.own, opened.others, self.settings.healing_per_sec, opened.read_at);
         let mut link = lock(&self.link);
         if !link.opened(epoch, now) {

@@ -17,9 +17,7 @@ use atrion_state::composed::Composed;
 use atrion_state::contract::Fixture;
 use atrion_state::in_memory::InMemoryProvider;
 use atrion_state::license::{License, LicensePolicy, LicenseRefused};
-use atrion_state::provider::{
-    BoxFuture, Health, ProviderError, RouteVector, StateProvider,
-};
+use atrion_state::provider::{BoxFuture, Health, ProviderError, RouteVector, StateProvider};
 
 const CAPACITY: usize = 32;
 
@@ -206,7 +204,10 @@ fn a_part_that_hangs_is_waited_for_once() {
     assert_eq!(held(&one, "r"), Some(1.0));
     // From now on nobody does.
     for step in 2..=9 {
-        assert!(matches!(once(composed.update_vector("r", ohms(step, u64::from(step)))), Some(Ok(()))));
+        assert!(matches!(
+            once(composed.update_vector("r", ohms(step, u64::from(step)))),
+            Some(Ok(()))
+        ));
         assert_eq!(held(&one, "r"), Some(f64::from(step)));
     }
     let all = block_on(composed.snapshot()).unwrap();

@@ -28,8 +28,9 @@ const CAPACITY: usize = 64;
 fn redis(server: &RedisServer, name: &str, cluster: &str) -> RedisClusterProvider {
     let limits = Limits {
         max_own_routes: CAPACITY,
-        max_routes_per_node: CAPACITY,
-        max_registers: CAPACITY,
+        // Room for what the other has just let go of and has not said so yet.
+        max_routes_per_node: 2 * CAPACITY,
+        max_registers: 2 * CAPACITY,
         ..Limits::default()
     };
     RedisClusterProvider::builder()
@@ -124,9 +125,9 @@ async fn each_goes_on_without_the_other() {
     one.wound("while-forgetful").await;
     until("the other is warned", || two.atrion.route("while-forgetful").is_held()).await;
     until("who is ill is said", || {
-        one.provider.trouble().is_some_and(|said| {
-            said.starts_with("remembering: ") && !said.contains("sharing: ")
-        })
+        one.provider
+            .trouble()
+            .is_some_and(|said| said.starts_with("remembering: ") && !said.contains("sharing: "))
     })
     .await;
     remembering.cont().unwrap();

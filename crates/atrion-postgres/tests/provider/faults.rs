@@ -7,7 +7,9 @@ use atrion_state::provider::{Health, ProviderError, StateProvider};
 use atrion_testkit::{Direction, Fault, FaultProxy, PostgresOptions, PostgresServer};
 use tokio::net::TcpListener;
 
-use crate::harness::{Service, batch, connected, node, provider, scarred, stored_scar, tests, until};
+use crate::harness::{
+    Service, batch, connected, node, provider, scarred, stored_scar, tests, until,
+};
 
 tests!(
     killed_and_restarted,
@@ -114,9 +116,7 @@ async fn full_and_emptied() {
     service.wound("meanwhile").await;
     service.some_traffic().await;
     server
-        .sql(
-            "DROP TRIGGER full_disk ON atrion.vectors; DROP TRIGGER full_disk ON atrion.nodes",
-        )
+        .sql("DROP TRIGGER full_disk ON atrion.vectors; DROP TRIGGER full_disk ON atrion.nodes")
         .unwrap();
     catches_up(&service, &server, "full", "meanwhile").await;
     service.assert_unharmed().await;
@@ -227,8 +227,10 @@ async fn a_pool_whose_connections_are_all_busy() {
     // Somebody holds the rows: the only connection waits for them, the next call for it.
     let holding = Arc::clone(&server);
     let holder = std::thread::spawn(move || {
-        holding.sql("BEGIN; SELECT count(*) FROM (SELECT 1 FROM atrion.vectors FOR UPDATE) h; \
-                     SELECT pg_sleep(1000)")
+        holding.sql(
+            "BEGIN; SELECT count(*) FROM (SELECT 1 FROM atrion.vectors FOR UPDATE) h; \
+                     SELECT pg_sleep(1000)",
+        )
     });
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     until("the rows are held", || server.sql(sleeping).unwrap() == "1").await;
@@ -238,9 +240,9 @@ async fn a_pool_whose_connections_are_all_busy() {
         let calls: Vec<_> = (0..4)
             .map(|n| {
                 let pod = Arc::clone(&pod);
-                tokio::spawn(async move {
-                    pod.update_vector(&format!("route/{n}"), scarred(2.0)).await
-                })
+                tokio::spawn(
+                    async move { pod.update_vector(&format!("route/{n}"), scarred(2.0)).await },
+                )
             })
             .collect();
         for call in calls {

@@ -78,7 +78,10 @@ async fn tables_that_somebody_else_has_made() {
         let error = pod.connect().await.expect_err("foreign");
         let store: &StoreError =
             error.source().and_then(|source| source.downcast_ref()).expect("typed");
-        assert!(matches!(store, StoreError::Foreign { what, .. } if what.contains(table)), "{store}");
+        assert!(
+            matches!(store, StoreError::Foreign { what, .. } if what.contains(table)),
+            "{store}"
+        );
         assert_eq!(pod.health(), Health::Degraded);
         assert_eq!(server.sql("SELECT count(*) FROM pg_class").unwrap(), before, "untouched");
         server.sql("DROP SCHEMA theirs CASCADE").unwrap();

@@ -13,10 +13,7 @@ use atrion_testkit::{PostgresOptions, PostgresServer};
 
 use crate::harness::{connected, node, scarred, tests, until};
 
-tests!(
-    the_writer_is_killed_at_random_moments,
-    the_server_is_killed_at_random_moments,
-);
+tests!(the_writer_is_killed_at_random_moments, the_server_is_killed_at_random_moments,);
 
 const ROUTES: u32 = 200;
 /// Named by the environment, this test program is the writer that is to be killed.

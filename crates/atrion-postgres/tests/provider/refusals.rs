@@ -40,8 +40,7 @@ fn store_error(error: &ProviderError) -> &StoreError {
 }
 
 async fn a_wrong_password_or_database_or_user() {
-    let server =
-        PostgresServer::start_with(PostgresOptions::default().password(PASSWORD)).unwrap();
+    let server = PostgresServer::start_with(PostgresOptions::default().password(PASSWORD)).unwrap();
     logs::forbid("wr0ng-passw0rd");
     let good = server.url();
     connected(node(&good, "pod")).await;
@@ -65,7 +64,9 @@ async fn a_wrong_password_or_database_or_user() {
 async fn what_is_no_postgresql() {
     let redis = RedisServer::start().unwrap();
     let mut ports = vec![redis.port()];
-    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "-ERR unknown command\r\n", "\0\0\0\0\0\0\0\0"] {
+    for answer in
+        ["HTTP/1.1 400 Bad Request\r\n\r\n", "-ERR unknown command\r\n", "\0\0\0\0\0\0\0\0"]
+    {
         ports.push(answering(answer).await);
     }
     for port in ports {
@@ -103,8 +104,10 @@ async fn encrypted_and_checked() {
     let trusting = || TlsOptions::default().trusting(authority.clone());
     let pod = connected(node(&server.url(), "pod").tls(trusting())).await;
     pod.update_vector("r", scarred(1.0)).await.expect("committed");
-    let encrypted = server.sql("SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a \
-                                USING (pid) WHERE a.usename = 'app'");
+    let encrypted = server.sql(
+        "SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a \
+                                USING (pid) WHERE a.usename = 'app'",
+    );
     assert_eq!(encrypted.unwrap(), "t");
 
     // From a file, as most have it.
@@ -114,7 +117,8 @@ async fn encrypted_and_checked() {
     std::fs::remove_file(&file).unwrap();
 
     let stranger = Certificates::new().unwrap().authority;
-    let distrusting = provider(node(&server.url(), "x").tls(TlsOptions::default().trusting(stranger)));
+    let distrusting =
+        provider(node(&server.url(), "x").tls(TlsOptions::default().trusting(stranger)));
     let (error, said) = refused(&distrusting).await;
     assert!(matches!(store_error(&error), StoreError::Tls(_)), "{said}");
     // The certificate is for other names.

@@ -6,7 +6,9 @@ use atrion_postgres::StoreError;
 use atrion_state::provider::{Health, ProviderError, StateProvider};
 use atrion_testkit::PostgresServer;
 
-use crate::harness::{Service, batch, connected, node, provider, scarred, stored_scar, tests, until};
+use crate::harness::{
+    Service, batch, connected, node, provider, scarred, stored_scar, tests, until,
+};
 
 tests!(
     many_start_at_once_on_an_empty_database,
@@ -25,8 +27,7 @@ fn set_version(server: &PostgresServer, version: u32, reader: u32, writer: u32) 
 
 async fn many_start_at_once_on_an_empty_database() {
     let server = PostgresServer::start().unwrap();
-    let pods: Vec<_> =
-        (0..8).map(|n| provider(node(&server.url(), &format!("pod-{n}")))).collect();
+    let pods: Vec<_> = (0..8).map(|n| provider(node(&server.url(), &format!("pod-{n}")))).collect();
     let starts: Vec<_> = pods
         .iter()
         .map(|pod| {
@@ -82,10 +83,7 @@ async fn a_later_version_that_does_not() {
     let error = pod.connect().await.expect_err("too new");
     let store: &StoreError =
         error.source().and_then(|source| source.downcast_ref()).expect("typed");
-    assert!(
-        matches!(store, StoreError::Newer { found: 9, needed: 8, known: 1, .. }),
-        "{store}"
-    );
+    assert!(matches!(store, StoreError::Newer { found: 9, needed: 8, known: 1, .. }), "{store}");
     let service = Service::start(node(&server.url(), "pod"));
     let trouble = service.degraded("a schema from the future").await;
     assert!(trouble.contains("version 9"), "{trouble}");
