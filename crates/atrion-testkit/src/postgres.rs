@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::process::{Folder, Process, free_port, wait_for};
+use crate::process::{Folder, Process, free_port, is_alive, wait_for};
 use crate::{Certificates, Failure};
 
 /// The user that owns everything, and its password.
@@ -198,8 +198,7 @@ impl PostgresServer {
         // They end by themselves when their parent is gone; what they hold must be free before it
         // can be started again.
         let _ = wait_for("ending the server's children", || {
-            let alive = children.iter().any(|child| Path::new(&format!("/proc/{child}")).exists());
-            Ok((!alive).then_some(()))
+            Ok((!children.iter().any(|child| is_alive(*child))).then_some(()))
         });
     }
 

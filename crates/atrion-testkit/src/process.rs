@@ -138,6 +138,14 @@ impl Drop for Process {
     }
 }
 
+/// Whether a process runs. One that has ended and that nobody has asked for its end does not.
+pub(crate) fn is_alive(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
 /// A port that nobody listens on, nor on the one 10,000 above it, which a node of a Redis Cluster
 /// takes for itself. Somebody else may take it before it is used; then a server does not start and
 /// another port is tried.

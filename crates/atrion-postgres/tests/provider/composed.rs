@@ -28,8 +28,9 @@ const CAPACITY: usize = 64;
 fn redis(server: &RedisServer, name: &str, cluster: &str) -> RedisClusterProvider {
     let limits = Limits {
         max_own_routes: CAPACITY,
-        max_routes_per_node: CAPACITY,
-        max_registers: CAPACITY,
+        // Room for what the other has just let go of and has not said so yet.
+        max_routes_per_node: 2 * CAPACITY,
+        max_registers: 2 * CAPACITY,
         ..Limits::default()
     };
     RedisClusterProvider::builder()
