@@ -79,11 +79,6 @@ impl Watching {
     pub(crate) const fn is_on(self) -> bool {
         self.tally || self.one_in > 0
     }
-
-    /// Whether the decision after `before` others of its kind is one that is told.
-    pub(crate) const fn samples(self, before: u32) -> bool {
-        self.one_in > 0 && before.is_multiple_of(self.one_in)
-    }
 }
 
 /// Changed routes that are noted between two pulses.

@@ -354,7 +354,7 @@ fn new_state(
 ) -> RouteState {
     let tallies = hub.watching.is_on().then(|| {
         let tally = rest.map(|rest| rest.tally.tally()).unwrap_or_default();
-        Box::new(Tallies::of(&tally))
+        Box::new(Tallies::of(&tally, hub.watching.one_in))
     });
     RouteState {
         cell: new_cell(hub, rest, config),
@@ -409,7 +409,8 @@ impl Builder {
     /// Counts what each route admits and refuses by tier: see [`Tally`](crate::Tally), in
     /// [`RouteReport::tally`](crate::RouteReport::tally).
     ///
-    /// Off by default. Costs each request one more atomic addition, and each route 64 bytes.
+    /// Off by default. Costs each request one more atomic addition, and each route in use 4 bytes for each tier, each
+    /// tier again, and each [reason](crate::Reason), some 70 in all.
     pub const fn tally(mut self, on: bool) -> Self {
         self.watching.tally = on;
         self

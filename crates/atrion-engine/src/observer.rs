@@ -156,8 +156,8 @@ impl BitOrAssign for Interest {
 /// Watches an instance, on a thread of its own.
 ///
 /// It may block or panic: its thread waits, its queue drops and counts, and neither requests nor
-/// other observers notice. It should not own the [`Atrion`](crate::Atrion) it watches, or neither
-/// ends before it is detached.
+/// other observers notice. It should not own the [`Atrion`](crate::Atrion) it watches, nor keep
+/// events, whose routes belong to it: neither would end before the observer is detached.
 pub trait Observer: Send + Sync + 'static {
     /// One event, in the order of their happening on each thread.
     fn event(&self, event: &Event);

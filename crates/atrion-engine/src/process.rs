@@ -106,6 +106,7 @@ impl Hub {
 
 impl Route {
     /// A request that the route has admitted asks the process.
+    #[inline(never)]
     pub(crate) fn join(&self, volts: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
         let Some(process) = &self.0.hub.process else { return Ok(ticket) };
         let cell = &self.0.cell;

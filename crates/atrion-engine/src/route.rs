@@ -184,14 +184,13 @@ impl Route {
     }
 
     /// There is more to an admission: the process's element, or somebody who counts.
-    #[inline(never)]
+    #[inline]
     fn admitted_with_more(&self, v: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
         let ticket = if ticket.is_in_series() { self.join(v, ticket)? } else { ticket };
-        if let Some(tallies) = &self.0.tallies {
-            let before = tallies.admit(v, self.0.cell.lanes());
-            if self.0.hub.watching.samples(before) {
-                self.tell_admitted(v, ticket);
-            }
+        if let Some(tallies) = &self.0.tallies
+            && tallies.admit(v, self.0.cell.lanes())
+        {
+            self.tell_admitted(v, ticket);
         }
         Ok(ticket)
     }
@@ -222,7 +221,7 @@ impl Route {
         self.tap_refused(&shed);
         self.tell_shed(shed, false);
         if let Some(tallies) = &self.0.tallies
-            && self.0.hub.watching.samples(tallies.refuse(voltage, refusal.reason))
+            && tallies.refuse(voltage, refusal.reason)
         {
             self.tell_refused(&shed);
         }
