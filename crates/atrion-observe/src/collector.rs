@@ -146,6 +146,7 @@ fn gauges(report: &RouteReport) -> Gauges {
         resting: report.resting,
         resistance: report.resistance,
         parts: report.parts,
+        own_scar: report.own_scar,
         parallelism: report.parallelism,
         service_secs: report.service_secs,
         capacity_rate: report.capacity_rate,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -143,7 +144,8 @@ impl MetricsExporter {
             let mut over = flag.lock().unwrap_or_else(PoisonError::into_inner);
             while !*over {
                 drop(over);
-                exporter.refresh();
+                // A recorder that panics is asked again; its own message is on standard error.
+                let _ = catch_unwind(AssertUnwindSafe(|| exporter.refresh()));
                 over = flag.lock().unwrap_or_else(PoisonError::into_inner);
                 if !*over {
                     over = match bell.wait_timeout(over, interval) {

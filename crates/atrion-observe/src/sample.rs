@@ -140,6 +140,8 @@ pub struct Gauges {
     pub resistance: f64,
     /// What it is made of, in ohms.
     pub parts: Parts,
+    /// This node's own scar, in ohms, before it is blended with what other nodes say.
+    pub own_scar: f64,
     /// C: requests the service works on at once; `None` until learned.
     pub parallelism: Option<f64>,
     /// R0: latency without a queue, in seconds; `None` until learned.

@@ -137,7 +137,7 @@ pub(super) const TABLE: &[Instrument] = &[
         kind: Kind::Gauge,
         unit: "{ohm}",
         labels: &["route", "part"],
-        help: "What R is made of: `base`, `saturation`, `process`, `scar` (own), `cluster_scar` (what other nodes' words add), `reported` (telemetry).",
+        help: "What R is made of: `base`, `saturation`, `process`, `scar` (the own share), `cluster_scar` (what other nodes' words add), `reported` (telemetry).",
         read: |s, emit| {
             for (route, g) in gauges(s) {
                 for (part, ohms) in [
@@ -152,6 +152,14 @@ pub(super) const TABLE: &[Instrument] = &[
                 }
             }
         },
+    },
+    Instrument {
+        name: "atrion.route.own_scar",
+        kind: Kind::Gauge,
+        unit: "{ohm}",
+        labels: &["route"],
+        help: "This process's own memory of failures, before it is blended with what other nodes say.",
+        read: |s, emit| each(s, emit, |g| Some(g.own_scar)),
     },
     Instrument {
         name: "atrion.route.breaker_open",
