@@ -409,8 +409,7 @@ impl Builder {
     /// Counts what each route admits and refuses by tier: see [`Tally`](crate::Tally), in
     /// [`RouteReport::tally`](crate::RouteReport::tally).
     ///
-    /// Off by default. Costs each request one more atomic addition, and each route in use 4 bytes for each tier, each
-    /// tier again, and each [reason](crate::Reason), some 70 in all.
+    /// Off by default. Costs each request one more atomic addition, and each route in use 64 bytes.
     pub const fn tally(mut self, on: bool) -> Self {
         self.watching.tally = on;
         self

@@ -418,7 +418,7 @@ impl Desk {
         let now = self.clock.now();
         let name = Arc::clone(self.overview.name(id)?);
         self.histories.want(id, &name, now);
-        if feed.seq % 10 == 0 {
+        if feed.seq.is_multiple_of(10) {
             return Some(line("route", &self.describe_route(id, false)?));
         }
         let report = self.atrion.report(&name)?;

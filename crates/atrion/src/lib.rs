@@ -110,6 +110,7 @@
 //!
 //! - `cluster`: sharing over Redis, with the client `redis`; `fred`: with the client `fred`.
 //! - `postgres`: state that survives restarts, in PostgreSQL.
+//! - `studio`: the dashboard, one call (`atrion::studio::serve`) or mounted into an axum application.
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
@@ -129,9 +130,9 @@ pub use atrion_core::vector::PhysicsVector;
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, Forced, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome,
-    OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed,
-    Stats, Subscription, Tally,
+    Force, Forced, Hearing, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth,
+    Outcome, OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError,
+    RouteReport, Shed, Stats, Subscription, Tally, Voice,
 };
 #[cfg(feature = "postgres")]
 pub use atrion_postgres::{PostgresConfigError, PostgresPersistenceAdapter};
@@ -158,8 +159,12 @@ pub use atrion_cluster as cluster;
 #[cfg(feature = "postgres")]
 pub use atrion_postgres as postgres;
 
-/// Licence keys (features `cluster`, `fred` and `postgres`): what the providers check them with.
-#[cfg(any(feature = "cluster", feature = "fred", feature = "postgres"))]
+/// The dashboard (feature `studio`).
+#[cfg(feature = "studio")]
+pub use atrion_studio as studio;
+
+/// Licence keys (features of the commercial parts): what they are checked with.
+#[cfg(any(feature = "cluster", feature = "fred", feature = "postgres", feature = "studio"))]
 pub use atrion_license as license;
 
 /// Metrics, tracing events, readiness (features `metrics`, `otel`, `tracing`, and `observe` for what
