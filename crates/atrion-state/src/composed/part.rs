@@ -38,6 +38,7 @@ struct Flight {
     future: Guarded<Reply>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct State {
     wanted: bool,
     connected: bool,
