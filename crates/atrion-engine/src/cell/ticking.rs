@@ -69,10 +69,7 @@ impl Cell {
         let now = present(now, inner.element.last_tick(), env);
         let dt_secs = now.secs_since(inner.element.last_tick());
         if now < inner.element.last_tick() {
-            // The clock stepped back: what was noted for the future would be noted for ever.
-            self.marks_since.fetch_min(now.as_nanos(), Relaxed);
-            self.next_growth.fetch_min(now.as_nanos(), Relaxed);
-            self.last_done.fetch_min(now.as_nanos(), Relaxed);
+            self.stepped_back(now);
         }
         let scar_before = inner.element.breaker().scar();
         let probes = self.probes.take();
@@ -144,6 +141,13 @@ impl Cell {
             env.scar_changed();
         }
         env.ticked(now);
+    }
+
+    /// The clock stepped back to `now`: what was noted for the future would be noted for ever.
+    fn stepped_back(&self, now: Timestamp) {
+        self.marks_since.fetch_min(now.as_nanos(), Relaxed);
+        self.next_growth.fetch_min(now.as_nanos(), Relaxed);
+        self.last_done.fetch_min(now.as_nanos(), Relaxed);
     }
 
     /// Publishes the whole state.
