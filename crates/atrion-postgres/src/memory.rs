@@ -137,9 +137,8 @@ impl Memory {
         for RouteVector { route, vector } in recalled {
             match self.words.peek_mut(&*route) {
                 Some(held) if held.sequence == 0 => held.vector = vector,
-                Some(_) => {}
                 None if fresh.len() < room => fresh.push((route, vector)),
-                None => {}
+                Some(_) | None => {}
             }
         }
         // The most important is the most recently used.

@@ -285,13 +285,12 @@ impl Shared {
         forgotten: &[Arc<str>],
     ) -> Result<(), StoreError> {
         let known = *lock(&self.identity);
-        let identity = match known {
-            Some(identity) => identity,
-            None => {
-                let identity = self.store.register_late(self.known_incarnation()).await?;
-                self.take_identity(identity);
-                identity
-            }
+        let identity = if let Some(identity) = known {
+            identity
+        } else {
+            let identity = self.store.register_late(self.known_incarnation()).await?;
+            self.take_identity(identity);
+            identity
         };
         if sayings.is_empty() && forgotten.is_empty() {
             let incarnation = self.store.ping(identity).await?;

@@ -19,7 +19,7 @@ type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 /// Rows removed in one statement, so that none takes long.
 const PRUNE_AT_ONCE: i64 = 10_000;
 /// Rows of other nodes that are read for each route that can be held.
-const OTHERS_PER_ROUTE: usize = 4;
+const OTHERS_PER_ROUTE: i64 = 4;
 
 /// Who this process is in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,15 +152,15 @@ impl Store {
         transaction.batch_execute(&format!("SET LOCAL statement_timeout = {millis}")).await?;
         let max = i64::try_from(self.config.max_routes).unwrap_or(i64::MAX - 1);
         let own = self.rows(&transaction, "n.name = $2", max).await?;
-        let others = max.saturating_mul(OTHERS_PER_ROUTE as i64);
+        let others = max.saturating_mul(OTHERS_PER_ROUTE);
         let others = self.rows(&transaction, "n.name <> $2", others).await?;
         transaction.commit().await?;
         Ok(Opened {
             refused: own.refused + others.refused,
             left_out: own.left_out + others.left_out,
             read_at: asked.saturating_add(answered.since(asked) / 2),
-            own: own.rows,
-            others: others.rows,
+            own: own.sound,
+            others: others.sound,
             identity: None,
             obstacle: None,
         })
@@ -196,7 +196,7 @@ impl Store {
         let mut rows = Rows { left_out: u64::from(found.len() > limit), ..Rows::default() };
         for row in found.iter().take(limit) {
             match decode(row).ok().and_then(check) {
-                Some(row) => rows.rows.push(row),
+                Some(row) => rows.sound.push(row),
                 None => rows.refused += 1,
             }
         }
@@ -350,7 +350,7 @@ impl Store {
 
 #[derive(Default)]
 struct Rows {
-    rows: Vec<Remembered>,
+    sound: Vec<Remembered>,
     refused: u64,
     left_out: u64,
 }

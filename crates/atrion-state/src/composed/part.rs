@@ -36,6 +36,17 @@ struct Flight {
     /// Everything asked up to this ticket is answered by its end.
     ticket: u64,
     future: Guarded<Reply>,
+    /// Somebody has given up waiting for it.
+    late: bool,
+}
+
+/// Whether what the part remembers was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    No,
+    /// A snapshot was asked while it could not tell: what its connection finds is recalled.
+    Awaited,
+    Yes,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -47,8 +58,6 @@ struct State {
     /// An empty batch was offered and not passed on yet.
     heartbeat: bool,
     flight: Option<Flight>,
-    /// Somebody has given up waiting for the call under way.
-    late: bool,
     /// The last ticket given, the last that was answered well, and the last that was not.
     asked: u64,
     done: u64,
@@ -56,10 +65,7 @@ struct State {
     failures: u32,
     retry_at: Option<Timestamp>,
     trouble: Option<String>,
-    /// A snapshot was asked; what a connection finds from then on is recalled.
-    snapped: bool,
-    /// It was connected before: what it remembers has been told.
-    told: bool,
+    told: Told,
     recalled: Vec<RouteVector>,
     draws: Draws,
 }
@@ -117,15 +123,13 @@ impl Part {
             waiting: LinkedHashMap::with_hasher(RandomState::new()),
             heartbeat: false,
             flight: None,
-            late: false,
             asked: 0,
             done: 0,
             failed: 0,
             failures: 0,
             retry_at: None,
             trouble: None,
-            snapped: false,
-            told: false,
+            told: Told::No,
             recalled: Vec::new(),
             draws,
         };
@@ -138,13 +142,14 @@ impl Part {
 
     /// Whether it is worth waiting for: nobody has given up waiting for what is under way.
     pub(super) fn is_on_time(&self) -> bool {
-        !lock(&self.state).late
+        lock(&self.state).flight.as_ref().is_none_or(|flight| !flight.late)
     }
 
     /// Somebody has given up waiting.
     pub(super) fn given_up(&self) {
-        let mut state = lock(&self.state);
-        state.late |= state.flight.is_some();
+        if let Some(flight) = &mut lock(&self.state).flight {
+            flight.late = true;
+        }
     }
 
     pub(super) fn late(&self) -> ProviderError {
@@ -167,10 +172,10 @@ impl Part {
         state.waiting.clear();
         state.heartbeat = false;
         state.recalled.clear();
-        (state.snapped, state.told) = (false, false);
+        state.told = Told::No;
         state.trouble = None;
         // Whatever hangs must not keep it from being let go.
-        (state.flight, state.late) = (None, false);
+        state.flight = None;
         state.asked += 1;
         state.asked
     }
@@ -262,7 +267,7 @@ impl Part {
             (Work::Push(batch), "update_vectors", Box::pin(push))
         };
         let future = Guarded::new(operation, future);
-        state.flight = Some(Flight { work, ticket: state.asked, future });
+        state.flight = Some(Flight { work, ticket: state.asked, future, late: false });
         None
     }
 
@@ -285,7 +290,9 @@ impl Part {
     pub(super) async fn snapshot(&self) -> Vec<RouteVector> {
         let on_its_way = {
             let mut state = lock(&self.state);
-            state.snapped = true;
+            if state.told == Told::No {
+                state.told = Told::Awaited;
+            }
             state.recalled.clear();
             let all = state.all_on_its_way();
             if !state.connected || state.flight.is_some() {
@@ -342,15 +349,13 @@ impl State {
         now: Timestamp,
         max: usize,
     ) {
-        self.late = false;
         match (flight.work, result) {
             (Work::Connect, Ok(reply)) => {
                 self.connected = true;
-                let late_news = self.snapped && !self.told;
-                if let (true, Reply::Remembers(vectors)) = (late_news, reply) {
+                if let (Told::Awaited, Reply::Remembers(vectors)) = (self.told, reply) {
                     self.recalled = vectors;
                 }
-                self.told = true;
+                self.told = Told::Yes;
                 self.succeeded();
                 if self.waiting.is_empty() && !self.heartbeat {
                     self.done = flight.ticket;
