@@ -234,7 +234,7 @@ impl Atrion {
     /// Nothing is collected and no lock is held while `f` runs, so it may take its time, and may use
     /// the instance. A route waits for `f` at no time; the reports of later routes are made later.
     /// Makes no route, wakes none and changes no decision. A route that comes to rest or wakes up
-    /// during the visit may be met twice.
+    /// during the visit may be met twice, one that does both may be missed.
     pub fn visit_reports(&self, mut f: impl FnMut(RouteReport)) {
         f(self.overflow_route().report());
         let instance = self.instance();

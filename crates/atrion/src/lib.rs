@@ -49,6 +49,18 @@
 //! counted and told to the observer, and everything is admitted. [`Route::explain`] says what a
 //! voltage would meet and why. [`Route::force`] is the hand on the switch during an incident.
 //!
+//! # Looking at it
+//!
+//! [`Atrion::visit_reports`] says of every route what it is doing, [`Atrion::report`] of one, and
+//! neither changes anything. [`Builder::tally`] counts what is admitted and refused by priority. An
+//! [`Observer`] is told what happens, on a thread of its own: give it to the [`Builder`], or to
+//! [`Atrion::observe`] later.
+//!
+//! # Long tasks
+//!
+//! [`Route::lease`] is for work that takes minutes: it shows by heartbeats that it lives, and gives its
+//! place back when those stop.
+//!
 //! # Several pods
 //!
 //! With the feature `cluster` and a licence key, pods that share a Redis warn each other:
