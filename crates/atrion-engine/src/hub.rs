@@ -11,6 +11,7 @@ use crossbeam_queue::ArrayQueue;
 use crate::cell::{Cell, Setup};
 use crate::config::Config;
 use crate::lanes::Lanes;
+use crate::lease::Leases;
 use crate::neighbours::Neighbours;
 use crate::observer::{Event, Interest};
 use crate::relay::Relays;
@@ -58,6 +59,8 @@ pub(crate) struct Hub {
     overflow: AtomicBool,
     /// The element in series with every route's, if there is one.
     pub(crate) process: Option<Cell>,
+    /// Long tasks that hold their place.
+    pub(crate) leases: Leases,
     /// The other nodes, if the provider can tell them apart.
     pub(crate) neighbours: OnceLock<Neighbours>,
     /// Where recorded routes leave what happens to them.
@@ -113,6 +116,7 @@ impl Hub {
             lanes: ArrayQueue::new(LANES_READY),
             changed: OnceLock::new(),
             overflow: AtomicBool::new(false),
+            leases: Leases::default(),
             neighbours: OnceLock::new(),
             #[cfg(feature = "trace")]
             tape: crate::tap::TapeSlot::default(),

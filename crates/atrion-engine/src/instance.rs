@@ -222,13 +222,14 @@ impl Atrion {
         self.0.instance.hub.tell(Interest::INSTANCE, || Event::Reloaded);
     }
 
-    /// Brings every route up to date without traffic: scars heal, overrides expire. Routes that
+    /// Brings every route up to date without traffic: scars heal, overrides and leases expire. Routes that
     /// nobody holds or has used for [`Config::route_idle_secs`] come to rest, where they take less
     /// memory. Call it now and then (the pulse does), or never: a route also catches up when its
     /// next request comes, and every new route puts idle ones to rest.
     pub fn tick(&self) {
         let Instance { hub, registry, overflow, .. } = &*self.0.instance;
         hub.refill();
+        hub.leases.reap(hub.now());
         registry.rest_idle(&hub.config.load(), hub.now(), usize::MAX);
         registry.for_each(Route::tick);
         overflow.tick();

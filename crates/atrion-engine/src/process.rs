@@ -49,6 +49,8 @@ impl Env for Surroundings<'_> {
 
     fn ticked(&self, _: Timestamp) {}
 
+    fn after_tick(&self, _: Timestamp) {}
+
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 

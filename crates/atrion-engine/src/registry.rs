@@ -295,7 +295,7 @@ impl Registry {
     /// Calls `f` with every route, those at rest included, without holding a lock meanwhile.
     ///
     /// First those at rest, then those awake, then those that came to rest in between: so whoever
-    /// exists throughout is met, if not twice.
+    /// exists throughout is met, if not twice, unless it comes to rest and wakes up again meanwhile.
     pub(crate) fn visit(&self, mut f: impl FnMut(Found<'_>)) {
         let before = self.ring().rested;
         self.visit_resting(usize::MAX, &mut f);

@@ -85,6 +85,8 @@ pub struct RouteReport {
     pub next_probe: Option<Timestamp>,
     /// The route's counters.
     pub counts: Counts,
+    /// How many of those in flight hold a [`Lease`](crate::Lease).
+    pub leases: u32,
     /// What was admitted and refused by tier; `None` unless it is
     /// [asked for](crate::Builder::tally).
     pub tally: Option<Tally>,
@@ -147,6 +149,7 @@ fn put_together(cell: &Cell, besides: Besides, hub: &Hub) -> RouteReport {
         limit: 0.0,
         next_probe: seen.next_probe,
         counts: seen.counts,
+        leases: seen.leases,
         tally: besides.tally,
         idle_for: at
             .since(seen.last_done)
@@ -231,7 +234,7 @@ impl Atrion {
     /// Nothing is collected and no lock is held while `f` runs, so it may take its time, and may use
     /// the instance. A route waits for `f` at no time; the reports of later routes are made later.
     /// Makes no route, wakes none and changes no decision. A route that comes to rest or wakes up
-    /// during the visit may be met twice.
+    /// during the visit may be met twice, one that does both may be missed.
     pub fn visit_reports(&self, mut f: impl FnMut(RouteReport)) {
         f(self.overflow_route().report());
         let instance = self.instance();

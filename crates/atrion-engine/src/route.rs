@@ -106,6 +106,10 @@ impl Env for Route {
         self.0.hub.tell(Interest::TICKS, || Event::Ticked { route: self.clone(), at });
     }
 
+    fn after_tick(&self, now: Timestamp) {
+        self.0.hub.leases.reap(now);
+    }
+
     fn shadowed(&self, volts: f64, refusal: &Refusal) {
         if self.0.hub.relays.want(Interest::SHEDS | Interest::FIRST_SHEDS) {
             let voltage = Volts::try_new(volts).unwrap_or(Volts::ZERO);
@@ -172,7 +176,7 @@ impl Route {
     }
 
     #[inline]
-    fn admitted(&self, v: Volts) -> Result<Ticket, Shed> {
+    pub(crate) fn admitted(&self, v: Volts) -> Result<Ticket, Shed> {
         let cell = &self.0.cell;
         let ticket = match cell.admit_calm(v.get()) {
             Calm::Counted(ticket) => ticket,

@@ -223,6 +223,26 @@ fn a_shadowed_refusal_says_what_it_would_have_been() {
 }
 
 #[test]
+fn a_lease_is_recorded_as_the_permit_that_it_is() {
+    let stand = stand();
+    let tape = Arc::new(Tape::new(1 << 10).expect("valid"));
+    let recording = stand.atrion.record(&tape, std::slice::from_ref(&stand.route)).expect("free");
+    let terms = Duration::from_secs(5);
+    let [ends, expires] =
+        [(); 2].map(|()| stand.route.lease(Priority::Low, terms).expect("there is room"));
+    stand.clock.advance(Duration::from_secs(1));
+    ends.success();
+    stand.clock.advance(Duration::from_secs(5));
+    stand.atrion.tick();
+    drop((recording, expires));
+    let trace = written(&tape);
+    let ends: Vec<_> = trace.requests().iter().map(|request| request.end).collect();
+    let at = |secs: u64| secs * 1_000_000_000;
+    assert_eq!(ends, [Some((at(1), Outcome::Success)), Some((at(6), Outcome::Cancelled))]);
+    assert_eq!(trace.unmatched_ends(), 0);
+}
+
+#[test]
 fn a_recording_may_begin_and_end_at_any_time() {
     let stand = stand();
     let other = stand.atrion.route("other");

@@ -181,6 +181,42 @@ fn a_visitor_may_use_the_instance_meanwhile() {
     assert!(met.values().all(|times| *times <= 2));
 }
 
+/// Routes come to rest and wake up on other threads all the time.
+#[test]
+fn whoever_stays_as_it_is_is_met_by_every_visitor() {
+    const QUIET: usize = 600;
+    let (atrion, clock) = instance(2_000);
+    for i in 0..QUIET {
+        serve(&atrion.route(&format!("quiet/{i}")), &clock, 1);
+    }
+    put_to_rest(&atrion, &clock);
+    let held: Vec<Route> = (0..50).map(|i| atrion.route(&format!("held/{i}"))).collect();
+    std::thread::scope(|scope| {
+        let flips = scope.spawn(|| {
+            for round in 0..300 {
+                for i in 0..100 {
+                    atrion.route(&format!("flips/{}", (round * 7 + i) % 150));
+                }
+                clock.advance(IDLE);
+                atrion.tick();
+            }
+        });
+        while !flips.is_finished() {
+            let mut met = BTreeMap::<String, u32>::new();
+            atrion.visit_reports(|report| {
+                *met.entry(report.name.to_string()).or_default() += 1;
+                assert_eq!(report.counts.completed, u32::from(report.name.starts_with("quiet")));
+            });
+            for i in 0..QUIET {
+                assert!(met.contains_key(&format!("quiet/{i}")), "{i}");
+            }
+            for route in &held {
+                assert_eq!(met.get(route.name()), Some(&1), "{route:?}");
+            }
+        }
+    });
+}
+
 /// What a run of requests does to two instances, of which one is looked at all the time.
 fn decisions(steps: &[(Priority, bool, u8, u16)], watched: bool) -> Vec<String> {
     let (atrion, clock) = built(Atrion::builder().tally(watched).sample_decisions(3), 4);

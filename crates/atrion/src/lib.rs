@@ -49,6 +49,18 @@
 //! counted and told to the observer, and everything is admitted. [`Route::explain`] says what a
 //! voltage would meet and why. [`Route::force`] is the hand on the switch during an incident.
 //!
+//! # Looking at it
+//!
+//! [`Atrion::visit_reports`] says of every route what it is doing, [`Atrion::report`] of one, and
+//! neither changes anything. [`Builder::tally`] counts what is admitted and refused by priority. An
+//! [`Observer`] is told what happens, on a thread of its own: give it to the [`Builder`], or to
+//! [`Atrion::observe`] later.
+//!
+//! # Long tasks
+//!
+//! [`Route::lease`] is for work that takes minutes: it shows by heartbeats that it lives, and gives its
+//! place back when those stop.
+//!
 //! # Several pods
 //!
 //! With the feature `cluster` and a licence key, pods that share a Redis warn each other:
@@ -122,6 +134,7 @@ pub use atrion_cluster::{ClusterConfigError, RedisClusterProvider};
 pub use atrion_core::error::{ConfigError, OutOfRange};
 pub use atrion_core::flow::Priority;
 pub use atrion_core::law::{self, BreakerMode, LawConfig, Phase};
+pub use atrion_core::profile::{LeaseTerms, Profile};
 pub use atrion_core::telemetry::{Telemetry, TelemetryError};
 pub use atrion_core::time::Timestamp;
 pub use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval, Volts};
@@ -130,9 +143,10 @@ pub use atrion_core::vector::PhysicsVector;
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, Forced, Hearing, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth,
-    Outcome, OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError,
-    RouteReport, Shed, Stats, Subscription, Tally, Voice,
+    Force, Forced, Hearing, Interest, Lease, LeaseChange, LeaseOver, LeaseState, LeaseToken,
+    OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit,
+    ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed, Stats, Subscription, Tally,
+    Voice,
 };
 #[cfg(feature = "postgres")]
 pub use atrion_postgres::{PostgresConfigError, PostgresPersistenceAdapter};
