@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use atrion_core::math;
 use atrion_core::time::Timestamp;
+use atrion_engine::Force;
 
 use crate::label::label_value;
 use crate::odometer::Odometer;
@@ -55,11 +56,11 @@ impl OtherRow {
         self.totals.add(gained);
         self.routes += 1;
         self.in_flight += u64::from(gauges.in_flight);
-        self.open += u64::from(gauges.open);
+        self.open += u64::from(gauges.is_open());
         self.held += u64::from(gauges.held);
         self.shadow += u64::from(gauges.shadow);
-        self.forced_open += u64::from(gauges.forced_open);
-        self.forced_closed += u64::from(gauges.forced_closed);
+        self.forced_open += u64::from(gauges.is_forced(Force::Open));
+        self.forced_closed += u64::from(gauges.is_forced(Force::Closed));
     }
 }
 
@@ -194,7 +195,7 @@ impl Aggregator {
                 held.score = score;
             }
             _ => {
-                self.consider(Candidate { name: Arc::clone(name), score, gained, gauges: *gauges })
+                self.consider(Candidate { name: Arc::clone(name), score, gained, gauges: *gauges });
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Instruments of routes.
 
+use atrion_engine::Force;
+
 use super::{Emit, Instrument, Kind, Value};
 use crate::aggregate::OtherRow;
 use crate::label::OTHER;
@@ -7,7 +9,7 @@ use crate::sample::{Counters, Gauges, REASONS, TIERS};
 use crate::snapshot::Snapshot;
 
 /// Label values and counters of every series: the routes by name, then the sum.
-fn totals<'s>(s: &'s Snapshot) -> impl Iterator<Item = (&'s str, &'s Counters<u64>)> {
+fn totals(s: &Snapshot) -> impl Iterator<Item = (&str, &Counters<u64>)> {
     let own = s.routes.iter().map(|row| (&*row.label, &row.totals));
     own.chain([(OTHER, &s.other.totals)])
 }
@@ -167,7 +169,7 @@ pub(super) const TABLE: &[Instrument] = &[
         unit: "{route}",
         labels: &["route"],
         help: "1 while the breaker is open and only probes pass. Of `(other)`: how many.",
-        read: |s, emit| flag(s, emit, |g| g.open, |o| o.open),
+        read: |s, emit| flag(s, emit, Gauges::is_open, |o| o.open),
     },
     Instrument {
         name: "atrion.route.held",
@@ -191,7 +193,7 @@ pub(super) const TABLE: &[Instrument] = &[
         unit: "{route}",
         labels: &["route"],
         help: "1 while somebody refuses everything by hand. Of `(other)`: how many.",
-        read: |s, emit| flag(s, emit, |g| g.forced_open, |o| o.forced_open),
+        read: |s, emit| flag(s, emit, |g| g.is_forced(Force::Open), |o| o.forced_open),
     },
     Instrument {
         name: "atrion.route.forced_closed",
@@ -199,7 +201,7 @@ pub(super) const TABLE: &[Instrument] = &[
         unit: "{route}",
         labels: &["route"],
         help: "1 while somebody admits everything by hand. Of `(other)`: how many.",
-        read: |s, emit| flag(s, emit, |g| g.forced_closed, |o| o.forced_closed),
+        read: |s, emit| flag(s, emit, |g| g.is_forced(Force::Closed), |o| o.forced_closed),
     },
     Instrument {
         name: "atrion.route.parallelism",
