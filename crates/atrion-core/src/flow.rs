@@ -75,8 +75,19 @@ impl Priority {
     /// ```
     #[inline]
     pub fn of(volts: Volts) -> Self {
-        let reached = |tier: &&Self| tier.volts() <= volts;
-        Self::ALL.iter().rev().find(reached).copied().unwrap_or(Self::Bulk)
+        let volts = volts.get();
+        let reaches = |tier: Self| volts >= tier.volts().get();
+        if reaches(Self::Critical) {
+            Self::Critical
+        } else if reaches(Self::High) {
+            Self::High
+        } else if reaches(Self::Normal) {
+            Self::Normal
+        } else if reaches(Self::Low) {
+            Self::Low
+        } else {
+            Self::Bulk
+        }
     }
 
     /// The name, in lower case.

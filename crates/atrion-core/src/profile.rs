@@ -108,6 +108,20 @@ pub struct LeaseTerms {
     pub longest: Duration,
 }
 
+/// Terms of a lease that ends this long after its last heartbeat, and lives for as long as they come.
+impl From<Duration> for LeaseTerms {
+    fn from(silence: Duration) -> Self {
+        Self { silence, longest: Duration::MAX }
+    }
+}
+
+/// [`Profile::lease_terms`].
+impl From<Profile> for LeaseTerms {
+    fn from(profile: Profile) -> Self {
+        profile.lease_terms()
+    }
+}
+
 /// A long task's claim on a route: it counts as saturation while it lives.
 ///
 /// A task that dies without saying so stops its heartbeat, and its place is free again; a task
@@ -144,6 +158,21 @@ impl Lease {
     /// A lease from now on.
     pub const fn grant(now: Timestamp, terms: LeaseTerms) -> Self {
         Self { granted: now, last_beat: now, terms }
+    }
+
+    /// A lease as of its last heartbeat, for whoever keeps only these.
+    pub const fn resumed(granted: Timestamp, last_beat: Timestamp, terms: LeaseTerms) -> Self {
+        Self { granted, last_beat, terms }
+    }
+
+    /// When it was granted.
+    pub const fn granted(&self) -> Timestamp {
+        self.granted
+    }
+
+    /// When its last heartbeat came.
+    pub const fn last_beat(&self) -> Timestamp {
+        self.last_beat
     }
 
     /// The lease with a heartbeat at `now`. A clock that stepped back is no heartbeat missed.
@@ -224,6 +253,8 @@ mod tests {
                 lease = lease.heartbeat(Timestamp::from_nanos(beat)).unwrap_or(lease);
             }
             prop_assert!(lease.expires_at() <= start.saturating_add(terms.longest));
+            let again = Lease::resumed(lease.granted(), lease.last_beat(), terms);
+            prop_assert_eq!(again, lease);
         }
     }
 }

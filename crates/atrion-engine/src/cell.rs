@@ -38,8 +38,10 @@ pub(crate) trait Env {
     /// Service time of the process's element in seconds, if there is one, it knows it, and nobody
     /// else is looking at it just now.
     fn shared_secs(&self) -> Option<f64>;
-    /// The state is up to date as of `now`.
+    /// The state is up to date as of `now`. Called under the lock.
     fn ticked(&self, now: Timestamp);
+    /// The same, with no lock held.
+    fn after_tick(&self, now: Timestamp);
     /// A shadowed route admitted what it would have refused.
     fn shadowed(&self, volts: f64, refusal: &Refusal);
 }
@@ -86,6 +88,8 @@ const ERA_MASK: u64 = 0xff << ERA_SHIFT;
 const SERIES: u64 = 1 << 24;
 /// Somebody keeps count of what is admitted, or wants to be told of some of it.
 const WATCHED: u64 = 1 << 13;
+/// Of a ticket only: its holder shows that it lives.
+const LEASED: u64 = 1 << 14;
 const UNCONTENDED_SHIFT: u32 = 32;
 
 /// What a request was admitted as.
@@ -149,6 +153,16 @@ impl Ticket {
         self.tag & (SERIES | WATCHED) == 0
     }
 
+    /// This ticket, held by somebody who shows that he lives.
+    pub(crate) const fn leased(self) -> Self {
+        Self { start: self.start, tag: self.tag | LEASED }
+    }
+
+    #[inline]
+    const fn is_leased(self) -> bool {
+        self.tag & LEASED != 0
+    }
+
     /// Why it would have been refused on a route that is not shadowed.
     pub(crate) const fn shadow_reason(self) -> Option<Reason> {
         match (self.tag >> SHADOW_SHIFT) & SHADOW_MASK {
@@ -210,7 +224,7 @@ impl Ticket {
     /// Two tickets in flight on one route that have the same words were admitted at the same
     /// nanosecond as the same: which of them ends first makes no difference.
     pub(crate) const fn words(self) -> (u64, u64) {
-        (self.start.as_nanos(), self.tag)
+        (self.start.as_nanos(), self.tag & !LEASED)
     }
 }
 
@@ -325,6 +339,8 @@ pub(crate) struct Cell {
     marked_done: AtomicU32,
     /// Marks given to requests admitted before this are void: they belong to an earlier phase.
     marks_since: AtomicU64,
+    /// Leases in flight: whoever holds one shows that he lives.
+    leased: AtomicU32,
     lost: AtomicU32,
     /// The lost are among those admitted before this.
     lost_before: AtomicU64,
@@ -391,6 +407,7 @@ impl Cell {
             marks: AtomicU32::new(Element::FIRST_MARKS),
             marked_done: AtomicU32::new(0),
             marks_since: AtomicU64::new(0),
+            leased: AtomicU32::new(0),
             lost: AtomicU32::new(0),
             lost_before: AtomicU64::new(0),
             probes: Probes::default(),

@@ -11,6 +11,7 @@ use crossbeam_queue::ArrayQueue;
 use crate::cell::{Cell, Setup};
 use crate::config::Config;
 use crate::lanes::Lanes;
+use crate::lease::Leases;
 use crate::neighbours::Neighbours;
 use crate::observer::{Event, Interest};
 use crate::relay::Relays;
@@ -58,6 +59,8 @@ pub(crate) struct Hub {
     overflow: AtomicBool,
     /// The element in series with every route's, if there is one.
     pub(crate) process: Option<Cell>,
+    /// Long tasks that hold their place.
+    pub(crate) leases: Leases,
     /// The other nodes, if the provider can tell them apart.
     pub(crate) neighbours: OnceLock<Neighbours>,
     /// Where recorded routes leave what happens to them.
@@ -78,11 +81,6 @@ impl Watching {
     /// Whether routes have anything to do for it.
     pub(crate) const fn is_on(self) -> bool {
         self.tally || self.one_in > 0
-    }
-
-    /// Whether the decision after `before` others of its kind is one that is told.
-    pub(crate) const fn samples(self, before: u32) -> bool {
-        self.one_in > 0 && before.is_multiple_of(self.one_in)
     }
 }
 
@@ -118,6 +116,7 @@ impl Hub {
             lanes: ArrayQueue::new(LANES_READY),
             changed: OnceLock::new(),
             overflow: AtomicBool::new(false),
+            leases: Leases::default(),
             neighbours: OnceLock::new(),
             #[cfg(feature = "trace")]
             tape: crate::tap::TapeSlot::default(),

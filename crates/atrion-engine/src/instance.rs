@@ -218,13 +218,14 @@ impl Atrion {
         self.0.instance.hub.tell(Interest::INSTANCE, || Event::Reloaded);
     }
 
-    /// Brings every route up to date without traffic: scars heal, overrides expire. Routes that
+    /// Brings every route up to date without traffic: scars heal, overrides and leases expire. Routes that
     /// nobody holds or has used for [`Config::route_idle_secs`] come to rest, where they take less
     /// memory. Call it now and then (the pulse does), or never: a route also catches up when its
     /// next request comes, and every new route puts idle ones to rest.
     pub fn tick(&self) {
         let Instance { hub, registry, overflow, .. } = &*self.0.instance;
         hub.refill();
+        hub.leases.reap(hub.now());
         registry.rest_idle(&hub.config.load(), hub.now(), usize::MAX);
         registry.for_each(Route::tick);
         overflow.tick();
@@ -350,7 +351,7 @@ fn new_state(
 ) -> RouteState {
     let tallies = hub.watching.is_on().then(|| {
         let tally = rest.map(|rest| rest.tally.tally()).unwrap_or_default();
-        Box::new(Tallies::of(&tally))
+        Box::new(Tallies::of(&tally, hub.watching.one_in))
     });
     RouteState {
         cell: new_cell(hub, rest, config),
@@ -405,7 +406,7 @@ impl Builder {
     /// Counts what each route admits and refuses by tier: see [`Tally`](crate::Tally), in
     /// [`RouteReport::tally`](crate::RouteReport::tally).
     ///
-    /// Off by default. Costs each request one more atomic addition, and each route 64 bytes.
+    /// Off by default. Costs each request one more atomic addition, and each route in use 64 bytes.
     pub const fn tally(mut self, on: bool) -> Self {
         self.watching.tally = on;
         self

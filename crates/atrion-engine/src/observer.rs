@@ -2,6 +2,7 @@
 
 use std::ops::{BitOr, BitOrAssign};
 use std::sync::Arc;
+use std::time::Duration;
 
 use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
@@ -9,6 +10,7 @@ use atrion_core::units::{Ohms, Volts};
 use atrion_state::peers::Notice;
 use atrion_state::pulse::PulseEvent;
 
+use crate::lease::LeaseChange;
 use crate::route::Route;
 use crate::shed::{Reason, Shed};
 
@@ -67,6 +69,17 @@ pub enum Event {
         /// When, on the instance's clock.
         at: Timestamp,
     },
+    /// A lease was granted, or is over.
+    Lease {
+        /// The route.
+        route: Route,
+        /// What happened to it.
+        change: LeaseChange,
+        /// How long it had been held.
+        held_for: Duration,
+        /// When, on the instance's clock.
+        at: Timestamp,
+    },
     /// A route was forgotten to make room for another.
     Evicted {
         /// Its name.
@@ -110,8 +123,10 @@ impl Interest {
     pub const DECISIONS: Self = Self(1 << 5);
     /// [`Event::Ticked`].
     pub const TICKS: Self = Self(1 << 6);
+    /// [`Event::Lease`].
+    pub const LEASES: Self = Self(1 << 7);
     /// Everything there is.
-    pub const ALL: Self = Self((1 << 7) - 1);
+    pub const ALL: Self = Self((1 << 8) - 1);
 
     /// Whether all of `other` is part of this.
     pub const fn contains(self, other: Self) -> bool {
@@ -135,7 +150,7 @@ impl Interest {
 /// Everything but [`DECISIONS`](Self::DECISIONS) and [`TICKS`](Self::TICKS), which come in masses.
 impl Default for Interest {
     fn default() -> Self {
-        Self::SHEDS | Self::MODES | Self::INSTANCE | Self::CLUSTER
+        Self::SHEDS | Self::MODES | Self::INSTANCE | Self::CLUSTER | Self::LEASES
     }
 }
 
@@ -156,8 +171,8 @@ impl BitOrAssign for Interest {
 /// Watches an instance, on a thread of its own.
 ///
 /// It may block or panic: its thread waits, its queue drops and counts, and neither requests nor
-/// other observers notice. It should not own the [`Atrion`](crate::Atrion) it watches, or neither
-/// ends before it is detached.
+/// other observers notice. It should not own the [`Atrion`](crate::Atrion) it watches, nor keep
+/// events, whose routes belong to it: neither would end before the observer is detached.
 pub trait Observer: Send + Sync + 'static {
     /// One event, in the order of their happening on each thread.
     fn event(&self, event: &Event);

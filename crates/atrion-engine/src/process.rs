@@ -49,6 +49,8 @@ impl Env for Surroundings<'_> {
 
     fn ticked(&self, _: Timestamp) {}
 
+    fn after_tick(&self, _: Timestamp) {}
+
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 
@@ -106,6 +108,7 @@ impl Hub {
 
 impl Route {
     /// A request that the route has admitted asks the process.
+    #[inline(never)]
     pub(crate) fn join(&self, volts: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
         let Some(process) = &self.0.hub.process else { return Ok(ticket) };
         let cell = &self.0.cell;

@@ -85,6 +85,8 @@ pub struct RouteReport {
     pub next_probe: Option<Timestamp>,
     /// The route's counters.
     pub counts: Counts,
+    /// How many of those in flight hold a [`Lease`](crate::Lease).
+    pub leases: u32,
     /// What was admitted and refused by tier; `None` unless it is
     /// [asked for](crate::Builder::tally).
     pub tally: Option<Tally>,
@@ -147,6 +149,7 @@ fn put_together(cell: &Cell, besides: Besides, hub: &Hub) -> RouteReport {
         limit: 0.0,
         next_probe: seen.next_probe,
         counts: seen.counts,
+        leases: seen.leases,
         tally: besides.tally,
         idle_for: at
             .since(seen.last_done)

@@ -106,6 +106,10 @@ impl Env for Route {
         self.0.hub.tell(Interest::TICKS, || Event::Ticked { route: self.clone(), at });
     }
 
+    fn after_tick(&self, now: Timestamp) {
+        self.0.hub.leases.reap(now);
+    }
+
     fn shadowed(&self, volts: f64, refusal: &Refusal) {
         if self.0.hub.relays.want(Interest::SHEDS | Interest::FIRST_SHEDS) {
             let voltage = Volts::try_new(volts).unwrap_or(Volts::ZERO);
@@ -172,7 +176,7 @@ impl Route {
     }
 
     #[inline]
-    fn admitted(&self, v: Volts) -> Result<Ticket, Shed> {
+    pub(crate) fn admitted(&self, v: Volts) -> Result<Ticket, Shed> {
         let cell = &self.0.cell;
         let ticket = match cell.admit_calm(v.get()) {
             Calm::Counted(ticket) => ticket,
@@ -184,14 +188,13 @@ impl Route {
     }
 
     /// There is more to an admission: the process's element, or somebody who counts.
-    #[inline(never)]
+    #[inline]
     fn admitted_with_more(&self, v: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
         let ticket = if ticket.is_in_series() { self.join(v, ticket)? } else { ticket };
-        if let Some(tallies) = &self.0.tallies {
-            let before = tallies.admit(v, self.0.cell.lanes());
-            if self.0.hub.watching.samples(before) {
-                self.tell_admitted(v, ticket);
-            }
+        if let Some(tallies) = &self.0.tallies
+            && tallies.admit(v, self.0.cell.lanes())
+        {
+            self.tell_admitted(v, ticket);
         }
         Ok(ticket)
     }
@@ -222,7 +225,7 @@ impl Route {
         self.tap_refused(&shed);
         self.tell_shed(shed, false);
         if let Some(tallies) = &self.0.tallies
-            && self.0.hub.watching.samples(tallies.refuse(voltage, refusal.reason))
+            && tallies.refuse(voltage, refusal.reason)
         {
             self.tell_refused(&shed);
         }

@@ -53,23 +53,31 @@ impl Tally {
 /// What [`Tally`] is read from. On a hot route, what is admitted counts in the lanes instead.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
+    /// One of so many of each kind is told; zero for none.
+    one_in: u32,
     admitted: [AtomicU32; TIERS],
     refused: [AtomicU32; TIERS],
     reasons: [AtomicU32; REASONS],
 }
 
 impl Tallies {
-    /// Counts an admission; how many the same counter had before.
-    #[inline]
-    pub(crate) fn admit(&self, volts: Volts, lanes: Option<&Lanes>) -> u32 {
+    /// Counts an admission. Answers with whether it is one that is told.
+    #[inline(never)]
+    pub(crate) fn admit(&self, volts: Volts, lanes: Option<&Lanes>) -> bool {
         let tier = Priority::of(volts) as usize;
-        lanes.and_then(|lanes| lanes.tally(tier)).unwrap_or_else(|| count(&self.admitted, tier))
+        let in_lane = lanes.and_then(|lanes| lanes.tally(tier));
+        self.is_told(in_lane.unwrap_or_else(|| count(&self.admitted, tier)))
     }
 
-    /// Counts a refusal; how many there were before.
-    pub(crate) fn refuse(&self, volts: Volts, reason: Reason) -> u32 {
+    /// Counts a refusal. Answers with whether it is one that is told.
+    pub(crate) fn refuse(&self, volts: Volts, reason: Reason) -> bool {
         count(&self.reasons, reason as usize);
-        count(&self.refused, Priority::of(volts) as usize)
+        self.is_told(count(&self.refused, Priority::of(volts) as usize))
+    }
+
+    /// Whether the decision after `before` others of its kind is one that is told.
+    const fn is_told(&self, before: u32) -> bool {
+        self.one_in > 0 && before.is_multiple_of(self.one_in)
     }
 
     pub(crate) fn read(&self, lanes: Option<&Lanes>) -> Tally {
@@ -84,9 +92,10 @@ impl Tallies {
         tally
     }
 
-    /// Goes on from `tally`.
-    pub(crate) fn of(tally: &Tally) -> Self {
+    /// Goes on from `tally`, telling one of so many.
+    pub(crate) fn of(tally: &Tally, one_in: u32) -> Self {
         Self {
+            one_in,
             admitted: tally.admitted.map(AtomicU32::new),
             refused: tally.refused.map(AtomicU32::new),
             reasons: tally.reasons.map(AtomicU32::new),
@@ -157,7 +166,7 @@ mod tests {
             let tally = Tally { admitted, refused, reasons };
             let rested = RestedTally::of(Some(tally));
             prop_assert_eq!(rested.tally(), tally);
-            prop_assert_eq!(Tallies::of(&rested.tally()).read(None), tally);
+            prop_assert_eq!(Tallies::of(&rested.tally(), 0).read(None), tally);
         }
 
         /// Wherever it is counted, in a lane or not, every admission is counted once.

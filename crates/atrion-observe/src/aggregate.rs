@@ -39,6 +39,8 @@ pub struct OtherRow {
     pub routes: u64,
     /// Their requests in flight.
     pub in_flight: u64,
+    /// Those of them that hold a lease.
+    pub leases: u64,
     /// How many of them have an open breaker.
     pub open: u64,
     /// How many of them are held.
@@ -56,6 +58,7 @@ impl OtherRow {
         self.totals.add(gained);
         self.routes += 1;
         self.in_flight += u64::from(gauges.in_flight);
+        self.leases += u64::from(gauges.leases);
         self.open += u64::from(gauges.is_open());
         self.held += u64::from(gauges.held);
         self.shadow += u64::from(gauges.shadow);

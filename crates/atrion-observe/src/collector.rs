@@ -136,6 +136,7 @@ fn reading(report: &RouteReport) -> Reading {
 fn gauges(report: &RouteReport) -> Gauges {
     Gauges {
         in_flight: report.counts.in_flight,
+        leases: report.leases,
         mode: report.mode,
         held: report.held,
         shadow: report.shadow,

@@ -125,6 +125,8 @@ impl Counters<u64> {
 pub struct Gauges {
     /// Requests in flight.
     pub in_flight: u32,
+    /// Those of them that hold a lease.
+    pub leases: u32,
     /// The breaker's mode.
     pub mode: BreakerMode,
     /// Whether it is held because of what other nodes say.

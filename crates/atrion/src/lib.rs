@@ -95,6 +95,7 @@ pub use atrion_cluster::{ClusterConfigError, RedisClusterProvider};
 pub use atrion_core::error::{ConfigError, OutOfRange};
 pub use atrion_core::flow::Priority;
 pub use atrion_core::law::{self, BreakerMode, LawConfig, Phase};
+pub use atrion_core::profile::{LeaseTerms, Profile};
 pub use atrion_core::telemetry::{Telemetry, TelemetryError};
 pub use atrion_core::time::Timestamp;
 pub use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval, Volts};
@@ -103,9 +104,9 @@ pub use atrion_core::vector::PhysicsVector;
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, Forced, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome,
-    OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed,
-    Stats, Subscription, Tally,
+    Force, Forced, Interest, Lease, LeaseChange, LeaseOver, LeaseState, LeaseToken, OVERFLOW_ROUTE,
+    ObserveError, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT,
+    Reason, Route, RouteNameError, RouteReport, Shed, Stats, Subscription, Tally,
 };
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};

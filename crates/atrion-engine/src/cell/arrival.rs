@@ -258,6 +258,10 @@ impl Cell {
         if silence < SHORTEST_STALL_SECS {
             return false;
         }
+        if self.present(self.traffic.read()) <= self.leased.load(Relaxed) {
+            // All of them hold leases, which expire by themselves.
+            return false;
+        }
         let Some(mut inner) = self.try_inner() else {
             return false;
         };

@@ -105,8 +105,20 @@ impl Cell {
         // The scout itself is one of those that ended.
         if inner.scout_sent_at.take() == Some(self.ended().wrapping_sub(1)) {
             self.lost_before.store(now.as_nanos(), Relaxed);
-            self.lost.store(reading.in_flight, Relaxed);
+            // Whoever holds a lease shows that he lives.
+            let alive = self.leased.load(Relaxed);
+            self.lost.store(reading.in_flight.saturating_sub(alive), Relaxed);
         }
+    }
+
+    /// A request in flight is one whose holder shows that he lives, from now on.
+    pub(crate) fn lease_begins(&self) {
+        self.leased.fetch_add(1, Relaxed);
+    }
+
+    /// One of those is about to end.
+    pub(crate) fn lease_is_over(&self) {
+        self.leased.fetch_sub(1, Relaxed);
     }
 
     /// How many requests ended, one way or another, modulo 2^32.
@@ -117,7 +129,10 @@ impl Cell {
     /// A request that was taken for lost came back after all.
     #[inline]
     pub(super) fn found(&self, ticket: Ticket) {
-        if self.lost.load(Relaxed) > 0 && ticket.start.as_nanos() < self.lost_before.load(Relaxed) {
+        if self.lost.load(Relaxed) > 0
+            && ticket.start.as_nanos() < self.lost_before.load(Relaxed)
+            && !ticket.is_leased()
+        {
             let _ = self.lost.fetch_update(Relaxed, Relaxed, |lost| lost.checked_sub(1));
         }
     }

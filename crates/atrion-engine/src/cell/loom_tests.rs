@@ -42,6 +42,7 @@ impl Env for Fixed {
         None
     }
     fn ticked(&self, _: Timestamp) {}
+    fn after_tick(&self, _: Timestamp) {}
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 

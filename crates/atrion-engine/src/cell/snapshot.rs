@@ -29,6 +29,7 @@ pub(crate) struct Snapshot {
     pub(crate) error_rate: f64,
     pub(crate) next_probe: Option<Timestamp>,
     pub(crate) counts: Counts,
+    pub(crate) leases: u32,
     pub(crate) last_done: Timestamp,
 }
 
@@ -61,6 +62,7 @@ impl Cell {
             error_rate: element.breaker().error_rate(),
             next_probe: closed_off.then_some(next_probe),
             counts,
+            leases: self.leased.load(Relaxed),
             last_done: self.last_done(),
         }
     }

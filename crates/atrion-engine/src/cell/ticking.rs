@@ -56,6 +56,8 @@ impl Cell {
     pub(crate) fn tick<E: Env>(&self, now: Timestamp, env: &E) {
         if let Some(mut inner) = self.try_inner() {
             self.tick_locked(&mut inner, now, env);
+            drop(inner);
+            env.after_tick(now);
         }
     }
 

@@ -127,6 +127,17 @@ pub(super) const TABLE: &[Instrument] = &[
         },
     },
     Instrument {
+        name: "atrion.route.leases",
+        kind: Kind::Gauge,
+        unit: "{lease}",
+        labels: &["route"],
+        help: "Those of them that hold a lease.",
+        read: |s, emit| {
+            each(s, emit, |g| Some(f64::from(g.leases)));
+            emit(&[("route", OTHER)], Value::Number(s.other.leases as f64));
+        },
+    },
+    Instrument {
         name: "atrion.route.resistance",
         kind: Kind::Gauge,
         unit: "{ohm}",
