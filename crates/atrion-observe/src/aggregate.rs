@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use atrion_core::math;
 use atrion_core::time::Timestamp;
+use atrion_engine::Force;
 
 use crate::label::label_value;
 use crate::odometer::Odometer;
@@ -38,6 +39,8 @@ pub struct OtherRow {
     pub routes: u64,
     /// Their requests in flight.
     pub in_flight: u64,
+    /// Those of them that hold a lease.
+    pub leases: u64,
     /// How many of them have an open breaker.
     pub open: u64,
     /// How many of them are held.
@@ -55,11 +58,12 @@ impl OtherRow {
         self.totals.add(gained);
         self.routes += 1;
         self.in_flight += u64::from(gauges.in_flight);
-        self.open += u64::from(gauges.open);
+        self.leases += u64::from(gauges.leases);
+        self.open += u64::from(gauges.is_open());
         self.held += u64::from(gauges.held);
         self.shadow += u64::from(gauges.shadow);
-        self.forced_open += u64::from(gauges.forced_open);
-        self.forced_closed += u64::from(gauges.forced_closed);
+        self.forced_open += u64::from(gauges.is_forced(Force::Open));
+        self.forced_closed += u64::from(gauges.is_forced(Force::Closed));
     }
 }
 
@@ -194,7 +198,7 @@ impl Aggregator {
                 held.score = score;
             }
             _ => {
-                self.consider(Candidate { name: Arc::clone(name), score, gained, gauges: *gauges })
+                self.consider(Candidate { name: Arc::clone(name), score, gained, gauges: *gauges });
             }
         }
     }

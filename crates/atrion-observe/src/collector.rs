@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
-use atrion_engine::{Atrion, Force, RouteReport};
+use atrion_engine::{Atrion, RouteReport};
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::peers::{Node, NodeId};
 use atrion_state::pulse::PulseStats;
@@ -135,14 +134,13 @@ fn reading(report: &RouteReport) -> Reading {
 }
 
 fn gauges(report: &RouteReport) -> Gauges {
-    let forced = report.forced.map(|forced| forced.force);
     Gauges {
         in_flight: report.counts.in_flight,
-        open: report.mode == BreakerMode::Open,
+        leases: report.leases,
+        mode: report.mode,
         held: report.held,
         shadow: report.shadow,
-        forced_open: forced == Some(Force::Open),
-        forced_closed: forced == Some(Force::Closed),
+        forced: report.forced.map(|forced| forced.force),
         resting: report.resting,
         resistance: report.resistance,
         parts: report.parts,

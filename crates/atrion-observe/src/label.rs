@@ -1,5 +1,6 @@
 //! Route names as label values: bounded, printable, and never two names under one value.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// The label value under which all routes without one of their own are added up.
@@ -28,8 +29,8 @@ pub fn label_value(name: &str) -> Arc<str> {
         }
         value.push(c);
     }
-    value.push('#');
-    value.push_str(&format!("{:016x}", fingerprint(name.as_bytes())));
+    // Writing to a string cannot fail.
+    let _ = write!(value, "#{:016x}", fingerprint(name.as_bytes()));
     value.into()
 }
 

@@ -1,7 +1,8 @@
 //! What is read of one route: counters that wrap, and numbers of this moment.
 
 use atrion_core::flow::Priority;
-use atrion_engine::{Parts, Reason};
+use atrion_core::law::BreakerMode;
+use atrion_engine::{Force, Parts, Reason};
 
 /// Tiers that refused and admitted requests are told apart by.
 pub(crate) const TIERS: [Priority; 5] = Priority::ALL;
@@ -124,16 +125,16 @@ impl Counters<u64> {
 pub struct Gauges {
     /// Requests in flight.
     pub in_flight: u32,
-    /// Whether the breaker is open.
-    pub open: bool,
+    /// Those of them that hold a lease.
+    pub leases: u32,
+    /// The breaker's mode.
+    pub mode: BreakerMode,
     /// Whether it is held because of what other nodes say.
     pub held: bool,
     /// Whether it is shadowed.
     pub shadow: bool,
-    /// Whether somebody has opened it by hand.
-    pub forced_open: bool,
-    /// Whether somebody has closed it by hand.
-    pub forced_closed: bool,
+    /// What somebody has done to it by hand, while that lasts.
+    pub forced: Option<Force>,
     /// Whether it is at rest.
     pub resting: bool,
     /// R that the next arrival meets, in ohms.
@@ -158,8 +159,16 @@ pub struct Gauges {
 
 impl Gauges {
     /// Whether it needs somebody's attention, whatever its traffic.
-    pub(crate) const fn is_troubled(&self) -> bool {
-        self.open || self.held || self.forced_open || self.forced_closed
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.is_open() || self.held || self.forced.is_some()
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.mode == BreakerMode::Open
+    }
+
+    pub(crate) fn is_forced(&self, force: Force) -> bool {
+        self.forced == Some(force)
     }
 }
 

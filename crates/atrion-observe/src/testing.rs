@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atrion_core::law::BreakerMode;
 use atrion_engine::Atrion;
 use atrion_state::license::LicenseView;
 use atrion_state::provider::{Health, Vitals};
@@ -16,7 +17,7 @@ use crate::snapshot::{ClusterRow, ProviderRow, Snapshot};
 pub(crate) fn full_snapshot() -> Snapshot {
     let gauges = Gauges {
         in_flight: 3,
-        open: true,
+        mode: BreakerMode::Open,
         resistance: 12.5,
         parallelism: Some(4.0),
         service_secs: Some(0.02),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Ohms, Volts};
-use atrion_engine::{Event, Interest, Observer, Reason, Shed};
+use atrion_engine::{Event, Interest, LeaseChange, Observer, Outcome, Reason, Shed};
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::peers::Notice;
 use atrion_state::pulse::PulseEvent;
@@ -25,6 +25,9 @@ use crate::throttle::{Throttle, Told};
 /// | a request was refused | info | `reason`, `volts`, `ohms`, `retry_after_ms`, `shadow`, `suppressed` |
 /// | a sampled decision | trace if admitted, debug if not | `volts`, `ohms`, `admitted`, `shadow`, `reason` |
 /// | a route was forgotten to make room | debug | `suppressed` |
+/// | a lease was granted, or ended by its holder | debug | `held_ms`, `outcome` |
+/// | a lease was cancelled | info | `held_ms` |
+/// | a lease has expired: its place was given back without its holder | warn | `held_ms` |
 /// | the configuration was replaced | info | |
 /// | the provider fails | warn | `reason`, `failures`, `failing_ms`, `suppressed` |
 /// | it works again | info | `failures`, `failed_ms` |
@@ -116,6 +119,7 @@ impl Observer for TracingObserver {
             | Interest::INSTANCE
             | Interest::CLUSTER
             | Interest::DECISIONS
+            | Interest::LEASES
     }
 
     fn event(&self, event: &Event) {
@@ -139,6 +143,9 @@ impl Observer for TracingObserver {
                 } else {
                     info!(target: "atrion", %route, "no longer held");
                 }
+            }
+            Event::Lease { route, change, held_for, .. } => {
+                lease(route.name(), *change, held_for.as_millis() as u64);
             }
             Event::Evicted { name } => {
                 if let Told::Yes { suppressed } = self.ask(&self.evictions) {
@@ -177,6 +184,30 @@ impl Decision<'_> {
             let (route, reason) = (label_value(route), reason.map(Reason::as_str));
             debug!(target: "atrion", %route, volts, ohms, admitted, shadow, reason, at_ns, "decision");
         }
+    }
+}
+
+fn lease(route: &str, change: LeaseChange, held_ms: u64) {
+    let route = label_value(route);
+    match change {
+        LeaseChange::Granted => debug!(target: "atrion", %route, held_ms, "lease granted"),
+        LeaseChange::Cancelled => info!(target: "atrion", %route, held_ms, "lease cancelled"),
+        LeaseChange::Expired => {
+            warn!(target: "atrion", %route, held_ms, "lease expired: its place was given back");
+        }
+        LeaseChange::Ended(outcome) => {
+            let outcome = outcome_name(outcome);
+            debug!(target: "atrion", %route, held_ms, outcome, "lease ended");
+        }
+        _ => {}
+    }
+}
+
+pub(crate) const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Cancelled => "cancelled",
     }
 }
 

@@ -6,6 +6,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
 use crate::label::label_value;
+use crate::tracing_events::outcome_name;
 
 /// What [`guarded`] answers: the work's result, or why it was not done.
 pub type Guarded<T> = Result<T, Shed>;
@@ -80,13 +81,6 @@ struct Ending<'s> {
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.span.record(
-            "outcome",
-            match self.outcome {
-                Outcome::Success => "success",
-                Outcome::Failure => "failure",
-                Outcome::Cancelled => "cancelled",
-            },
-        );
+        self.span.record("outcome", outcome_name(self.outcome));
     }
 }

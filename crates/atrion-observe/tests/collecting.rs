@@ -128,12 +128,12 @@ fn refusals_are_told_by_tier_and_reason() {
     assert_eq!(row.totals.refused_by_tier, [2, 0, 0, 0, 1]);
     let forced = Reason::ALL.iter().position(|r| *r == Reason::ForcedOpen).expect("known");
     assert_eq!(row.totals.refused_by_reason[forced], 3);
-    assert!(row.now.is_some_and(|now| now.forced_open));
+    assert!(row.now.is_some_and(|now| now.forced == Some(Force::Open)));
     clock.advance(HOUR * 2);
     atrion.tick();
     let later = collector.collect();
     let row = later.routes.iter().find(|row| &*row.label == "a").expect("told");
-    assert!(row.now.is_some_and(|now| !now.forced_open));
+    assert!(row.now.is_some_and(|now| now.forced.is_none()));
 }
 
 #[test]

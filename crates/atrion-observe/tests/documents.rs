@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use atrion_observe::{instruments, markdown};
+use atrion_observe::{Instrument, instruments, markdown};
 use atrion_testkit::prometheus::promtool;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 fn known() -> BTreeSet<String> {
-    instruments().map(|instrument| instrument.prometheus_name()).collect()
+    instruments().map(Instrument::prometheus_name).collect()
 }
 
 #[test]

@@ -10,7 +10,9 @@ use atrion_observe::{Collector, Kind, OtelInstruments, TopConfig, instruments};
 use atrion_state::clock::ManualClock;
 use atrion_state::in_memory::InMemoryProvider;
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics,
+};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider,
     Temporality,
@@ -38,9 +40,9 @@ impl Sdk {
         self.exporter.reset();
         self.provider.force_flush().expect("collects");
         let all = self.exporter.get_finished_metrics().expect("exported");
-        let scopes = all.iter().flat_map(|m| m.scope_metrics());
+        let scopes = all.iter().flat_map(ResourceMetrics::scope_metrics);
         scopes
-            .flat_map(|scope| scope.metrics())
+            .flat_map(ScopeMetrics::metrics)
             .map(|metric| {
                 let (monotonic, points) = points(metric);
                 let text = |text: &str| text.to_owned();

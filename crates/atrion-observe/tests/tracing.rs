@@ -12,7 +12,7 @@ use atrion_core::flow::Priority;
 use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Ohms, Volts};
-use atrion_engine::{Atrion, Event, Force, Observer, Reason};
+use atrion_engine::{Atrion, Event, Force, LeaseChange, Observer, Outcome, Reason};
 use atrion_observe::{TracingObserver, guarded};
 use atrion_state::blocking::block_on;
 use atrion_state::peers::Notice;
@@ -119,6 +119,10 @@ fn each_event_has_its_level_and_its_fields() {
         lines.into_iter().next().unwrap_or_default()
     };
     let mode = |mode| Event::ModeChanged { route: route(), mode, at };
+    let leased = |change| {
+        let held_for = Duration::from_millis(1500);
+        Event::Lease { route: route(), change, held_for, at }
+    };
     let held = |held| Event::Held { route: route(), held, at };
     for (event, level, parts) in [
         (
@@ -141,6 +145,10 @@ fn each_event_has_its_level_and_its_fields() {
         (decision(true), "TRACE", &["decision", "volts=20.0", "ohms=3.0", "admitted=true"]),
         (decision(false), "DEBUG", &["decision", "reason=\"saturated\"", "admitted=false"]),
         (Event::Evicted { name: "b".into() }, "DEBUG", &["forgotten", "route=b"]),
+        (leased(LeaseChange::Granted), "DEBUG", &["lease granted", "held_ms=1500"]),
+        (leased(LeaseChange::Ended(Outcome::Failure)), "DEBUG", &["outcome=\"failure\""]),
+        (leased(LeaseChange::Cancelled), "INFO", &["lease cancelled", "route=GET /a"]),
+        (leased(LeaseChange::Expired), "WARN", &["lease expired"]),
         (Event::Reloaded, "INFO", &["configuration replaced"]),
         (
             Event::Pulse(PulseEvent::Unhealthy {

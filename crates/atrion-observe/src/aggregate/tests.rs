@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use atrion_core::law::BreakerMode;
 use proptest::prelude::*;
 
 use super::*;
@@ -66,7 +67,7 @@ fn the_busiest_have_a_value_and_the_rest_is_added_up() {
 #[test]
 fn trouble_counts_more_than_traffic() {
     let mut a = Aggregator::new(config(1, 4, 0));
-    let open = Gauges { open: true, ..Gauges::default() };
+    let open = Gauges { mode: BreakerMode::Open, ..Gauges::default() };
     round_of(&mut a, 0, [("busy", done(120), Gauges::default()), ("broken", done(0), open)]);
     assert_eq!(named(&a), names(&["broken"]));
     assert_eq!((a.other().open, a.other().routes), (0, 1));
@@ -217,7 +218,7 @@ proptest! {
                     // Only of a route that exists: made anew, it would begin at zero unseen.
                     Step::Trouble(r, on) => {
                         if let Some((_, gauges)) = live.get_mut(&r) {
-                            gauges.open = on;
+                            gauges.mode = if on { BreakerMode::Open } else { BreakerMode::Closed };
                         }
                     }
                     _ => {}

@@ -1,5 +1,7 @@
 //! Instruments of routes.
 
+use atrion_engine::Force;
+
 use super::{Emit, Instrument, Kind, Value};
 use crate::aggregate::OtherRow;
 use crate::label::OTHER;
@@ -7,7 +9,7 @@ use crate::sample::{Counters, Gauges, REASONS, TIERS};
 use crate::snapshot::Snapshot;
 
 /// Label values and counters of every series: the routes by name, then the sum.
-fn totals<'s>(s: &'s Snapshot) -> impl Iterator<Item = (&'s str, &'s Counters<u64>)> {
+fn totals(s: &Snapshot) -> impl Iterator<Item = (&str, &Counters<u64>)> {
     let own = s.routes.iter().map(|row| (&*row.label, &row.totals));
     own.chain([(OTHER, &s.other.totals)])
 }
@@ -125,6 +127,17 @@ pub(super) const TABLE: &[Instrument] = &[
         },
     },
     Instrument {
+        name: "atrion.route.leases",
+        kind: Kind::Gauge,
+        unit: "{lease}",
+        labels: &["route"],
+        help: "Those of them that hold a lease.",
+        read: |s, emit| {
+            each(s, emit, |g| Some(f64::from(g.leases)));
+            emit(&[("route", OTHER)], Value::Number(s.other.leases as f64));
+        },
+    },
+    Instrument {
         name: "atrion.route.resistance",
         kind: Kind::Gauge,
         unit: "{ohm}",
@@ -167,7 +180,7 @@ pub(super) const TABLE: &[Instrument] = &[
         unit: "{route}",
         labels: &["route"],
         help: "1 while the breaker is open and only probes pass. Of `(other)`: how many.",
-        read: |s, emit| flag(s, emit, |g| g.open, |o| o.open),
+        read: |s, emit| flag(s, emit, Gauges::is_open, |o| o.open),
     },
     Instrument {
         name: "atrion.route.held",
@@ -191,7 +204,7 @@ pub(super) const TABLE: &[Instrument] = &[
         unit: "{route}",
         labels: &["route"],
         help: "1 while somebody refuses everything by hand. Of `(other)`: how many.",
-        read: |s, emit| flag(s, emit, |g| g.forced_open, |o| o.forced_open),
+        read: |s, emit| flag(s, emit, |g| g.is_forced(Force::Open), |o| o.forced_open),
     },
     Instrument {
         name: "atrion.route.forced_closed",
@@ -199,7 +212,7 @@ pub(super) const TABLE: &[Instrument] = &[
         unit: "{route}",
         labels: &["route"],
         help: "1 while somebody admits everything by hand. Of `(other)`: how many.",
-        read: |s, emit| flag(s, emit, |g| g.forced_closed, |o| o.forced_closed),
+        read: |s, emit| flag(s, emit, |g| g.is_forced(Force::Closed), |o| o.forced_closed),
     },
     Instrument {
         name: "atrion.route.parallelism",
