@@ -202,7 +202,7 @@ impl Desk {
     }
 
     fn is_looked_at(&self) -> bool {
-        self.settings.history
+        self.settings.history && self.gate.is_open()
             || self.frames.receiver_count() > 0
             || self.feeds.values().any(|feed| feed.lines.receiver_count() > 0)
     }

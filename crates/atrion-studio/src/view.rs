@@ -36,10 +36,9 @@ impl Desk {
         let law = self.atrion.config();
         let physics = law.physics();
         let mut value = source::describe(id, &report, at_ms);
-        let hearing = self
-            .atrion
-            .hearing(&name)
-            .map(|hearing| source::hearing(&hearing, &self.atrion.nodes()).0);
+        let hearing = self.atrion.hearing(&name).map(|hearing| {
+            source::hearing(&hearing, source::is_open(&report), &self.atrion.nodes()).0
+        });
         let mut more = json!({
             "bands": {
                 "base_ohm": law.law().base_ohms(), "open_ohm": law.law().open_ohms(),
@@ -73,7 +72,8 @@ impl Desk {
         let mut troubled = Vec::new();
         for (id, name) in self.spoken_of(!nodes.is_empty()) {
             let Some(hearing) = self.atrion.hearing(&name) else { continue };
-            let (cluster, far) = source::hearing(&hearing, &nodes);
+            let open = self.atrion.report(&name).is_some_and(|report| source::is_open(&report));
+            let (cluster, far) = source::hearing(&hearing, open, &nodes);
             for node in far {
                 *outlying.entry(node).or_default() += 1;
             }

@@ -13,7 +13,7 @@ fn mounted(prefix: &str) -> (SocketAddr, tokio::runtime::Runtime) {
     let studio = builder(&atrion).actions(true).build().unwrap();
     let app: Router = Router::new()
         .route("/", route(async || "the application"))
-        .nest(prefix, studio.router())
+        .nest_service(prefix, studio.router())
         .fallback(async || "somewhere else");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
