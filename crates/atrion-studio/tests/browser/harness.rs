@@ -59,7 +59,7 @@ pub(crate) struct Stage {
     pub(crate) server: Option<Server>,
     pub(crate) addr: SocketAddr,
     pub(crate) browser: Browser,
-    pub(crate) traffic: Traffic,
+    _traffic: Traffic,
 }
 
 impl Stage {
@@ -86,7 +86,7 @@ impl Stage {
         let addr = server.addr();
         let browser = Browser::start().await.expect("run `cargo xtask setup`");
         browser.look(1360, 860, Theme::Light).await.expect("a size");
-        Self { atrion, studio, server: Some(server), addr, browser, traffic }
+        Self { atrion, studio, server: Some(server), addr, browser, _traffic: traffic }
     }
 
     pub(crate) fn url(&self, place: &str) -> String {

@@ -88,7 +88,8 @@ async fn the_table_is_walked_with_arrows() {
     press(&stage, &[Key::Enter]).await;
     stage.until("document.querySelector('.grid th').ariaSort === 'ascending'").await;
     let at = "document.activeElement.closest('tr').ariaRowIndex";
-    let rows = stage.atrion.routes().len();
+    let rows = stage.run("return Number(document.querySelector('.grid').ariaRowCount)").await;
+    let rows = rows.as_u64().expect("a count, the header included");
     let walk = [
         (Key::Down, 2),
         (Key::Down, 3),
@@ -103,7 +104,7 @@ async fn the_table_is_walked_with_arrows() {
         stage.until(&format!("{at} === '{row}'")).await;
     }
     stage.browser.chord(Key::Control, Key::End).await.unwrap();
-    stage.until(&format!("{at} === '{}'", rows.saturating_add(1))).await;
+    stage.until(&format!("{at} === '{}'", rows)).await;
     // What is in focus is in sight, and is the row it says it is.
     let seen = "
         (() => {
@@ -156,7 +157,7 @@ async fn every_control_is_reached_by_tab() {
     let route = stage.place_of("api/search").await;
     for place in [
         "#/routes",
-        &route,
+        route.as_str(),
         "#/cluster",
         "#/events",
         "#/preview",

@@ -17,7 +17,7 @@ export function auditPage(app) {
   const none = h("p", { class: "empty" }, "Nothing has been done by hand.");
   const table = h(
     "div",
-    { class: "scroll-box", tabindex: 0, role: "region", "aria-label": "Audit log", hidden: true },
+    { class: "scroll-box", tabindex: 0, role: "region", "aria-label": "What was done by hand", hidden: true },
     h("table", { class: "log" }, h("caption", { class: "unseen" }, "Actions, newest first"), h("thead", {}, h("tr", {}, ["Time", "Action", "Route", "What", "Reason", "From", "Outcome"].map((head) => h("th", { scope: "col" }, head)))), body),
   );
   const element = h(

@@ -26,7 +26,7 @@ export function clusterPage(app) {
   const none = h("p", { class: "empty", hidden: true });
   const table = h(
     "div",
-    { class: "scroll-box", tabindex: 0, role: "region", "aria-label": "Nodes" },
+    { class: "scroll-box", tabindex: 0, role: "region", "aria-label": "Table of nodes" },
     h("table", { class: "nodes" }, h("caption", { class: "unseen" }, "Nodes of the cluster"), h("thead", {}, h("tr", {}, HEADS.map(([text, figure]) => h("th", { scope: "col", class: figure ? "figure" : null }, text)))), body),
   );
   const routes = h("div", { class: "troubled" });
