@@ -18,16 +18,21 @@
 //! that the service is healthy, and mere time, which needs nobody.
 //!
 //! The in-flight count of a request path says more, sooner, than any telemetry; [`law`](crate::law)
-//! is the machine for that. This one is for callers who have telemetry only.
+//! is the machine for that. This one is for callers who have telemetry only. Whoever at least counts
+//! what it lets through between two reports asks [`Decision::flow_after`], and comes close to it.
 
 mod forecast;
+mod outlook;
 mod probing;
 mod state;
 
+pub use outlook::Outlook;
 pub use probing::Probing;
 pub use state::RouteState;
 
-use crate::flow::{self, Flow};
+use core::time::Duration;
+
+use crate::flow::{self, Flow, Rejection};
 use crate::resistance::Parts;
 use crate::telemetry::{Telemetry, TelemetryBuilder, TelemetryError};
 use crate::time::Timestamp;
@@ -38,7 +43,8 @@ use crate::config::PhysicsConfig;
 /// What a route lets pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// It only listens: resistance is fixed a little above the base, nothing scars.
+    /// It only listens: resistance is fixed a little above the base, nothing scars. Only a queue
+    /// acts, where callers report how many requests are in flight.
     #[default]
     Bootstrap,
     /// Requests pass if their voltage exceeds the resistance.
@@ -69,8 +75,14 @@ impl core::fmt::Display for Mode {
 pub struct Decision {
     /// The mode.
     pub mode: Mode,
-    /// The resistance, part by part.
+    /// The resistance, part by part, as of the report.
     pub parts: Parts,
+    /// How it moves until the next report; `None` if the reports do not say how many requests are
+    /// in flight.
+    pub outlook: Option<Outlook>,
+    /// Requests that may look at an open circuit until the next report, whatever their voltage.
+    /// What becomes of them is taken from the reports.
+    pub probes: u32,
 }
 
 impl Decision {
@@ -79,9 +91,62 @@ impl Decision {
         self.parts.total()
     }
 
-    /// Whether a request of this voltage passes, and why not.
+    /// Whether a request of this voltage passes, and why not, as of the report.
     pub fn flow(&self, voltage: impl Into<Volts>) -> Flow {
         flow::decide(voltage.into(), self.resistance(), self.mode == Mode::CircuitBreaker)
+    }
+
+    /// The resistance when `admitted` requests passed in the time `since` the report.
+    ///
+    /// Without an [`outlook`](Self::outlook) it is the one of the report.
+    pub fn resistance_after(&self, admitted: u64, since: Duration) -> Ohms {
+        match &self.outlook {
+            Some(outlook) => {
+                let mut parts = self.parts;
+                parts.saturation = outlook.ohms(admitted as f64, since.as_secs_f64());
+                parts.total()
+            }
+            None => self.resistance(),
+        }
+    }
+
+    /// Whether one more request of this voltage passes when `admitted` have passed in the time
+    /// `since` the report.
+    ///
+    /// Count what you let through, one atomic will do, and start over with each report. Then a
+    /// surge between two reports meets the resistance it causes, and an open circuit lets its
+    /// [`probes`](Self::probes) look.
+    ///
+    /// ```
+    /// use atrion_core::breaker::{RouteState, update_physics};
+    /// use atrion_core::config::PhysicsConfig;
+    /// use atrion_core::flow::Priority;
+    /// use atrion_core::telemetry::Telemetry;
+    /// use atrion_core::time::Timestamp;
+    /// use std::time::Duration;
+    ///
+    /// // Ten places, half of them in use: 50 requests ended within the last second.
+    /// let config = PhysicsConfig::builder().bootstrap_secs(0.0).build()?;
+    /// let sample = Telemetry::builder().saturation(0.5).in_flight(5).outcomes(50, 0);
+    /// let route = RouteState::new(Timestamp::ZERO, &config);
+    /// let (_, decision) = update_physics(&route, sample, Timestamp::from_secs(1), &config)?;
+    ///
+    /// assert!(decision.flow(Priority::Normal).passes());
+    /// // A flash crowd: a thousand at once would be too many.
+    /// let at_once = |admitted| decision.flow_after(Priority::Normal, admitted, Duration::ZERO);
+    /// assert!(at_once(10).passes() && !at_once(1000).passes());
+    /// // Full, the service ends a hundred a second, so ten more may pass a tenth later.
+    /// let most = (0..).find(|n| !at_once(*n).passes()).unwrap();
+    /// let later = |n| decision.flow_after(Priority::Normal, n, Duration::from_millis(100));
+    /// assert!(later(most + 9).passes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flow_after(&self, voltage: impl Into<Volts>, admitted: u64, since: Duration) -> Flow {
+        if self.mode == Mode::CircuitBreaker {
+            let looks = admitted < u64::from(self.probes);
+            return if looks { Flow::Pass } else { Flow::Reject(Rejection::CircuitOpen) };
+        }
+        flow::decide(voltage.into(), self.resistance_after(admitted, since), false)
     }
 }
 
@@ -126,8 +191,7 @@ pub fn update_physics(
     config: &PhysicsConfig,
 ) -> Result<(RouteState, Decision), TelemetryError> {
     let sample: Telemetry = sample.into().build()?;
-    let next = state.observe(&sample, now, config);
-    Ok((next, next.decision(now, config)))
+    Ok(state.report(&sample, now, config))
 }
 
 #[cfg(test)]

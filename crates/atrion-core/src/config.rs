@@ -34,6 +34,8 @@ macro_rules! physics_config {
         ///   `high` and `critical`: with the saturation baseline of 0.8, `bulk` is refused from a
         ///   saturation of 0.81 on, `low` from 0.87, `normal` from 1.08, `high` from 1.75, and
         ///   `critical` not at all.
+        /// - **A queue acts instead** for callers who report how many requests are in flight: from
+        ///   the first one that has to wait, by 40 ohm for each service time of waiting.
         /// - **Errors scar**, by 800 ohm per second while more than half of the requests fail.
         #[derive(Clone, Debug, PartialEq)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -141,6 +143,12 @@ physics_config! {
     /// What critical saturation adds. Raising it above 100 sheds `critical`, too; lowering it
     /// below 50 never sheds `high`, below 20 never `normal`.
     weight_saturation_ohms = 60.0, "ohm", 0.0, 1e6;
+    /// What a queue as long as one service time adds, for callers who report how many requests
+    /// are in flight. Raising it sheds every priority at shorter queues.
+    weight_queue_ohms = 40.0, "ohm", 0.0, 1e6;
+    /// Requests that may wait before anybody is refused, for the same callers, besides those that
+    /// may be a miscount between two reports. Raising it refuses less on small services.
+    queue_requests = 2.0, "requests", 0.0, 1e6;
     /// Damping mu: what one pressure unit per second of movement adds. Off, because every
     /// strength tried cost good requests.
     damping_ohm_secs = 0.0, "ohm s", 0.0, 1e6;

@@ -48,6 +48,8 @@ pub struct Telemetry {
     saturation: Option<f64>,
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     requests: Option<u64>,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    in_flight: Option<u64>,
 }
 
 /// A sample that cannot be used. Nothing was changed.
@@ -65,7 +67,13 @@ pub enum TelemetryError {
 impl Telemetry {
     /// A sample that says nothing yet.
     pub const fn builder() -> TelemetryBuilder {
-        TelemetryBuilder { latency_secs: None, error_rate: None, saturation: None, requests: None }
+        TelemetryBuilder {
+            latency_secs: None,
+            error_rate: None,
+            saturation: None,
+            requests: None,
+            in_flight: None,
+        }
     }
 
     /// Latency in seconds, `0..=`[`LATENCY_MAX_SECS`].
@@ -87,6 +95,12 @@ impl Telemetry {
     pub const fn requests(&self) -> Option<u64> {
         self.requests
     }
+
+    /// How many requests the service had when it was that full, waiting ones included,
+    /// `0..=`[`REQUESTS_MAX`].
+    pub const fn in_flight(&self) -> Option<u64> {
+        self.in_flight
+    }
 }
 
 /// Collects a [`Telemetry`] sample; nothing is checked before [`build`](Self::build).
@@ -98,6 +112,7 @@ pub struct TelemetryBuilder {
     error_rate: Option<f64>,
     saturation: Option<f64>,
     requests: Option<u64>,
+    in_flight: Option<u64>,
 }
 
 impl TelemetryBuilder {
@@ -135,6 +150,15 @@ impl TelemetryBuilder {
         self
     }
 
+    /// How many requests the service had when saturation was measured, waiting ones included,
+    /// `0..=`[`REQUESTS_MAX`]. With it a decision can look ahead: see
+    /// [`Decision::flow_after`](crate::breaker::Decision::flow_after).
+    #[must_use]
+    pub const fn in_flight(mut self, in_flight: u64) -> Self {
+        self.in_flight = Some(in_flight);
+        self
+    }
+
     /// Error rate and number of requests from counts. Without any request there is no error
     /// rate: zero failures of zero requests are not a success.
     #[must_use]
@@ -159,12 +183,14 @@ impl TelemetryBuilder {
             .map(UnitInterval::try_new)
             .transpose()?;
         let saturation = check("telemetry.saturation", self.saturation, "", SATURATION_MAX)?;
-        let requests = self.requests.map(|n| n as f64);
-        check("telemetry.requests", requests, "requests", REQUESTS_MAX as f64)?;
+        let most = REQUESTS_MAX as f64;
+        check("telemetry.requests", self.requests.map(|n| n as f64), "requests", most)?;
+        check("telemetry.in_flight", self.in_flight.map(|n| n as f64), "requests", most)?;
         if latency_secs.is_none() && error_rate.is_none() && saturation.is_none() {
             return Err(TelemetryError::Empty);
         }
-        Ok(Telemetry { latency_secs, error_rate, saturation, requests: self.requests })
+        let Self { requests, in_flight, .. } = self;
+        Ok(Telemetry { latency_secs, error_rate, saturation, requests, in_flight })
     }
 }
 
@@ -182,6 +208,7 @@ impl From<Telemetry> for TelemetryBuilder {
             error_rate: sample.error_rate.map(UnitInterval::get),
             saturation: sample.saturation,
             requests: sample.requests,
+            in_flight: sample.in_flight,
         }
     }
 }
@@ -212,6 +239,10 @@ mod tests {
         assert!(
             matches!(crowd, Err(TelemetryError::OutOfRange(e)) if e.field == "telemetry.requests")
         );
+        let crowd = blank.in_flight(u64::MAX).build();
+        assert!(
+            matches!(crowd, Err(TelemetryError::OutOfRange(e)) if e.field == "telemetry.in_flight")
+        );
     }
 
     #[test]
@@ -232,6 +263,7 @@ mod tests {
     fn a_sample_says_something() {
         assert_eq!(Telemetry::builder().build(), Err(TelemetryError::Empty));
         assert_eq!(Telemetry::builder().requests(3).build(), Err(TelemetryError::Empty));
+        assert_eq!(Telemetry::builder().in_flight(3).build(), Err(TelemetryError::Empty));
         assert_eq!(Telemetry::builder().outcomes(0, 0).build(), Err(TelemetryError::Empty));
     }
 

@@ -141,7 +141,8 @@ impl Atrion {
     }
 
     /// Takes in what the caller measured of a route, and answers with mode, resistance and its
-    /// parts: [`Route::update_physics`] by name, the method of the founding RFC.
+    /// parts: [`Route::update_physics`] by name, the method of the founding RFC. How to report and
+    /// to ask is said there.
     ///
     /// ```
     /// use atrion_core::{flow::Priority, telemetry::Telemetry};

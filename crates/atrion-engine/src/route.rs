@@ -317,25 +317,59 @@ impl Route {
     }
 
     /// Takes in what the caller measured of this route: the way in for those who have telemetry
-    /// instead of permits. Answers with mode, resistance and its parts as of now; ask it whether
-    /// a priority passes with [`Decision::flow`].
+    /// instead of permits. Answers with mode, resistance and its parts as of now, and with how the
+    /// resistance moves until the next report. May wait for the length of a tick.
     ///
-    /// What is reported also weighs on [`admit`](Self::admit), for as long as it is fresh. By
-    /// default only reported saturation and errors act (see
-    /// [`PhysicsConfig`](atrion_core::config::PhysicsConfig)). A circuit that reports opened lets
-    /// nothing through, no probes either, until later reports or time close it: report what a
-    /// health check shows, or use permits, which probe. May wait for the length of a tick.
+    /// - *Report* once per interval, ten times a second or so: saturation (requests in flight over
+    ///   those that are worked on at once), [`in_flight`] itself, successes and failures since the
+    ///   last report. What shares a pool is reported under one name.
+    /// - *Ask* [`Decision::flow_after`] for every request, with the number of requests that passed
+    ///   since the report. [`Decision::flow`] knows only the moment of the report: in a surge it
+    ///   lets everything through until the next one, and then nothing.
+    /// - An open circuit lets [`Decision::probes`] requests look until the next report;
+    ///   `flow_after` lets them pass, and what the next reports say decides whether it closes.
+    ///   Without them it closes when reports, of a health check say, are good, or with time.
+    ///
+    /// The longer the interval, the more work may be on its way before anybody knows that the
+    /// service has become slower: `docs/simulation.md` has figures beside those of permits, which
+    /// need none of this. By default only reported saturation and errors act (see
+    /// [`PhysicsConfig`](atrion_core::config::PhysicsConfig)): latency alone cannot tell a slow
+    /// dependency from lost capacity. What is reported also weighs on [`admit`](Self::admit), for
+    /// as long as it is fresh; there, a circuit that reports opened lets nothing through.
+    ///
+    /// [`in_flight`]: atrion_core::telemetry::TelemetryBuilder::in_flight
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use atrion_core::{flow::Priority, telemetry::Telemetry};
+    /// use atrion_engine::Atrion;
+    ///
+    /// let atrion = Atrion::builder().build()?;
+    /// let pool = atrion.route("db");
+    /// // Once per interval: 12 of 16 connections in use, 90 queries done, one of them failed.
+    /// let sample = Telemetry::builder().saturation(12.0 / 16.0).in_flight(12).outcomes(89, 1);
+    /// let decision = pool.update_physics(&sample.build()?);
+    /// # let (mut admitted, since) = (0, Duration::from_millis(3));
+    /// // For every request, until the next report:
+    /// if decision.flow_after(Priority::Normal, admitted, since).passes() {
+    ///     admitted += 1;
+    ///     // ... run the query ...
+    /// }
+    /// # assert_eq!(admitted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn update_physics(&self, sample: &Telemetry) -> Decision {
         let config = self.0.hub.config.load();
         let decision = self.change(|inner, now, _| {
             let physics = config.physics();
-            let state = match &inner.reported {
-                Some(state) => state.observe(sample, now, physics),
-                None => Reported::new(now, physics).observe(sample, now, physics),
+            let (state, decision) = match &inner.reported {
+                Some(state) => state.report(sample, now, physics),
+                None => Reported::new(now, physics).report(sample, now, physics),
             };
             inner.reported = Some(Box::new(state));
             inner.stress_ohms = self.stress(&state, now);
-            state.decision(now, physics)
+            decision
         });
         self.mark();
         self.tap_influence(Influence::Reported, self.0.hub.now());

@@ -33,7 +33,8 @@ enum Maker {
 }
 
 /// Policies that are nobody's product: references to compare with, not peers.
-const NO_PEERS: [&str; 6] = ["atrion", "process", "oracle", "unlimited", "static", "reference"];
+const NO_PEERS: [&str; 8] =
+    ["atrion", "process", "reported", "threshold", "oracle", "unlimited", "static", "reference"];
 
 impl Candidate {
     /// A policy by its name; the oracle is none, since every evaluation has it anyway.
@@ -74,7 +75,8 @@ impl Candidate {
     /// Whether it is somebody else's way of admission control.
     pub fn is_peer(&self) -> bool {
         let named = |choice: &Choice| {
-            !NO_PEERS.contains(&choice.name()) && !choice.name().starts_with("static:")
+            let name = choice.name().split_once(':').map_or(choice.name(), |(kind, _)| kind);
+            !NO_PEERS.contains(&name)
         };
         matches!(&self.maker, Maker::Named(choice) if named(choice))
     }

@@ -9,6 +9,8 @@ use crate::units::UnitInterval;
 const LOST_AFTER_WAITS: f64 = 4.0;
 /// At most two to this power probes are outstanding.
 const DOUBLINGS_MAX: u8 = 6;
+/// Most probes of one round.
+pub(super) const PROBES_MAX: u32 = 1 << DOUBLINGS_MAX;
 
 /// The probing of an open circuit.
 #[derive(Clone, Copy, Debug, PartialEq)]

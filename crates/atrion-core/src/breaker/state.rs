@@ -1,5 +1,7 @@
 //! The state of one route and its steps.
 
+use super::outlook::Pace;
+use super::probing::PROBES_MAX;
 use super::{Decision, Mode, Probing};
 use crate::config::PhysicsConfig;
 use crate::math;
@@ -29,6 +31,7 @@ pub struct RouteState {
     scar: Ohms,
     evidence: f64,
     tuner: Tuner,
+    pace: Pace,
     probing: Option<Probing>,
     born: Timestamp,
     seen: Timestamp,
@@ -47,6 +50,7 @@ impl RouteState {
             scar: Ohms::ZERO,
             evidence: 0.0,
             tuner: Tuner::default(),
+            pace: Pace::default(),
             probing: None,
             born: now,
             seen: now,
@@ -76,6 +80,7 @@ impl RouteState {
         let spoken_secs = math::min(dt_secs, config.longest_step_secs());
         let mut next = self.rebased(now, config).quiet(dt_secs - spoken_secs, now, config);
         next.learn_error_rate(sample, spoken_secs, config);
+        next.pace.observe(sample, spoken_secs, config.pressure_memory_secs());
         let unsaid = next.pressure_at(now, config);
         next.pressure = config.baseline().pressure(sample, unsaid);
         next.momentum = next.momentum.observe(next.pressure, now, config.momentum_secs());
@@ -154,7 +159,11 @@ impl RouteState {
     }
 
     fn in_trauma(&self, says_errors: bool, config: &PhysicsConfig) -> bool {
-        (says_errors && self.error_rate > config.error_critical())
+        // Whoever is refused because of the scar has no failures to report: as long as it keeps
+        // somebody out, silence is no recovery, or the scar would swing around that voltage for
+        // ever and never be probed.
+        let silenced = self.mode == Mode::Operational && self.scar.get() >= config.lowest_volts();
+        ((says_errors || silenced) && self.error_rate > config.error_critical())
             || is_trauma(self.pressure, config.critical_stress())
     }
 
@@ -247,20 +256,73 @@ impl RouteState {
     /// The answer at `now`.
     pub fn decision(&self, now: Timestamp, config: &PhysicsConfig) -> Decision {
         let present = self.advance(now, config);
-        Decision { mode: present.mode, parts: present.parts(now, config) }
+        let outlook = self.pace.outlook(config);
+        Decision { mode: present.mode, parts: present.parts(now, config), outlook, probes: 0 }
+    }
+
+    /// One step of a caller who takes no permits: applies a sample like
+    /// [`observe`](Self::observe), hands out the probes that are due, and answers.
+    ///
+    /// Such a caller cannot say how each probe ended, so its next reports do: while probes are
+    /// out, few failures among what ended are their success, and many their failure.
+    #[must_use]
+    pub fn report(
+        &self,
+        sample: &Telemetry,
+        now: Timestamp,
+        config: &PhysicsConfig,
+    ) -> (Self, Decision) {
+        let mut next = self.observe(sample, now, config);
+        if self.mode == Mode::CircuitBreaker {
+            next = next.looked_at(sample, now, config);
+        }
+        let mut probes = 0;
+        // As many as there are places at most, or a clock at its end would never stop.
+        while probes < PROBES_MAX
+            && let Some(begun) = next.begin_probe(now, config)
+        {
+            next = begun;
+            probes += 1;
+        }
+        (next, Decision { probes, ..next.decision(now, config) })
+    }
+
+    /// What a report says about the probes that are out.
+    fn looked_at(self, sample: &Telemetry, now: Timestamp, config: &PhysicsConfig) -> Self {
+        let (Some(rate), Some(ended)) = (sample.error_rate(), sample.requests()) else {
+            return self;
+        };
+        let out = self.probing.map_or(0, |probing| u64::from(probing.outstanding()));
+        let success = match rate.get() {
+            rate if rate < config.error_critical() * 0.5 => Some(true),
+            rate if rate > config.error_critical() => Some(false),
+            _ => None,
+        };
+        // All failures of one report are one.
+        let ends = if success == Some(false) { ended.min(out).min(1) } else { ended.min(out) };
+        let end = |state: Self, _| state.probe_ended(success, now, UnitInterval::HALF, config);
+        (0..ends).fold(self, end)
     }
 
     fn parts(&self, now: Timestamp, config: &PhysicsConfig) -> Parts {
+        let silence = now.secs_since(self.seen);
+        // In-flight counts need no acquaintance: a start inside an overload is bounded from its
+        // first report on.
+        let queue = self.pace.outlook(config).map(|outlook| outlook.ohms(0.0, silence));
         if self.mode == Mode::Bootstrap {
             let base = config.base_ohms() * config.bootstrap_factor();
-            return Parts::at_rest(Ohms::computed(base));
+            let mut parts = Parts::at_rest(Ohms::computed(base));
+            parts.saturation = queue.unwrap_or(0.0);
+            return parts;
         }
-        let silence = now.secs_since(self.seen);
         let ceiling = Ohms::computed(config.staleness_max_ohms());
         let stale = staleness(config.staleness_ohms_per_sec(), silence, ceiling);
         // Stress, not pressure: idle capacity must not pay off a scar.
         let stress = self.pressure_at(now, config).stress();
-        config.impedance().parts(stress, self.momentum(now, config), self.scar, stale)
+        let mut parts =
+            config.impedance().parts(stress, self.momentum(now, config), self.scar, stale);
+        parts.saturation = queue.unwrap_or(parts.saturation);
+        parts
     }
 
     /// Pressure at `now`: what was last reported, fading. Who is shed reports nothing, so what

@@ -3,6 +3,7 @@
 //! | name | what | where it was published |
 //! |---|---|---|
 //! | `atrion` | the shipped request path under a clock moved by hand | this repository |
+//! | `reported`, `reported:MS` | the shipped engine, told telemetry instead of taking permits | this repository |
 //! | `unlimited` | no control | |
 //! | `static`, `static:N` | a fixed number in flight | |
 //! | `aimd`, `vegas`, `gradient2` | adaptive concurrency limits | Netflix, concurrency-limits |
@@ -40,6 +41,7 @@ pub mod peers;
 mod recloser;
 mod reference;
 mod registry;
+mod reported;
 mod routes;
 mod sentinel;
 mod sre;
@@ -61,6 +63,7 @@ pub use limiter::{Limit, Limiter, Sample, Windowed};
 pub use recloser::{Recloser, RecloserSettings};
 pub use reference::{ModelConfig, ModelMode, Pressures, Reference, ReferenceModel, TunerConfig};
 pub use registry::{Choice, Entry, entries};
+pub use reported::Reported;
 pub use routes::PerRoute;
 pub use sentinel::{Sentinel, SentinelTrigger};
 pub use sre::{Sre, SreSettings};

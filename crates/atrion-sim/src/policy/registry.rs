@@ -1,14 +1,14 @@
 //! Policies by name.
 
-use atrion_engine::BuildError;
+use atrion_engine::{BuildError, Config};
 
 use super::routes::per_route as routes;
 use super::{
     Aimd, AimdSettings, Bbr, BbrSettings, Breaker, BreakerSettings, Cinnamon, CinnamonSettings,
     Codel, CodelSettings, Context, ControlledDelay, ControlledDelaySettings, Engine, Gradient2,
-    Gradient2Settings, Limiter, Policy, Recloser, RecloserSettings, Reference, STATIC_LIMIT_MAX,
-    Sentinel, SentinelTrigger, Sre, SreSettings, Static, TowerBreaker, TowerBreakerSettings,
-    Unlimited, Vegas, VegasSettings, Windowed,
+    Gradient2Settings, Limiter, Policy, Recloser, RecloserSettings, Reference, Reported,
+    STATIC_LIMIT_MAX, Sentinel, SentinelTrigger, Sre, SreSettings, Static, TowerBreaker,
+    TowerBreakerSettings, Unlimited, Vegas, VegasSettings, Windowed,
 };
 use crate::error::PolicyError;
 
@@ -26,12 +26,20 @@ const QUOTA: &str = "governor";
 const QUOTA_ORACLE: &str = "governor-oracle";
 /// Those that take a number.
 #[cfg(feature = "peers")]
-const NUMBERED: &[&str] = &["static", "tower", QUOTA];
+const NUMBERED: &[&str] = &["static", "reported", "threshold", "tower", QUOTA];
 #[cfg(not(feature = "peers"))]
-const NUMBERED: &[&str] = &["static"];
+const NUMBERED: &[&str] = &["static", "reported", "threshold"];
 const ENTRIES: &[Entry] = &[
     Entry { name: "atrion", about: "the shipped engine, without a single setting" },
     Entry { name: "process", about: "the same with `process_circuit`: priority across routes" },
+    Entry {
+        name: "reported",
+        about: "the shipped engine, told telemetry every 100 ms, no permits; reported:MS",
+    },
+    Entry {
+        name: "threshold",
+        about: "the same by callers who do not count what they let through; threshold:MS",
+    },
     Entry { name: ORACLE, about: "the best static limit in hindsight: the upper reference" },
     Entry { name: "unlimited", about: "no control" },
     Entry { name: "static", about: "1.5 times the true parallelism; static:N for another limit" },
@@ -159,6 +167,8 @@ impl Choice {
         Ok(match kind {
             "atrion" => Box::new(Engine::new(c)?),
             "process" => Box::new(Engine::with_process_circuit(c)?),
+            "reported" => Box::new(Reported::new(c, Config::default(), true, self.limit)?),
+            "threshold" => Box::new(Reported::new(c, Config::default(), false, self.limit)?),
             "unlimited" => Box::new(Unlimited),
             "aimd" => {
                 let settings = AimdSettings::published(c.deadline_secs);

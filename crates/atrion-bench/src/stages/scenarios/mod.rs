@@ -27,6 +27,8 @@ const SEEDS_FULL: u64 = 10;
 /// Ourselves among the policies, and ourselves with the process in series.
 const OURS: &str = "atrion";
 const PROCESS: &str = "process";
+/// Ourselves without permits: neither a peer nor what the goals are about.
+const TOLD: [&str; 2] = ["reported", "threshold"];
 /// The upper reference, which is no peer: it knows the future.
 const ORACLE: &str = "oracle";
 
@@ -93,10 +95,11 @@ pub(super) fn run(setting: &Setting<'_>) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-/// Every policy of the simulator.
+/// Every policy of the simulator that is somebody else's, and ourselves.
 fn everybody() -> Result<Vec<Choice>, String> {
+    let names = entries().iter().map(|entry| entry.name).filter(|name| !TOLD.contains(name));
     let choices: Result<Vec<Choice>, String> =
-        entries().iter().map(|e| Choice::parse(e.name).map_err(|e| e.to_string())).collect();
+        names.map(|name| Choice::parse(name).map_err(|e| e.to_string())).collect();
     let mut choices = choices?;
     choices.sort_by_key(Choice::is_oracle);
     Ok(choices)
@@ -303,7 +306,7 @@ mod tests {
     #[test]
     fn all_policies_take_part_the_oracle_last() {
         let all = everybody().expect("known");
-        assert_eq!(all.len(), entries().len());
+        assert_eq!(all.len(), entries().len() - TOLD.len());
         assert!(all.last().is_some_and(Choice::is_oracle));
     }
 
