@@ -60,6 +60,26 @@ fn every_setting_that_is_named_exists() {
     assert!(seen.len() >= 20, "{seen:?}");
 }
 
+/// Where a page says "`law.x`, 0.5", that is the default.
+#[test]
+fn the_numbers_beside_settings_are_their_defaults() {
+    let known = toml::Table::try_from(Config::default()).expect("plain data");
+    let mut compared = 0;
+    for name in pages() {
+        let text = page(&name);
+        for (at, _) in text.match_indices("`law.") {
+            let (field, rest) = text[at + "`law.".len()..].split_once('`').expect("an end");
+            let Some(rest) = rest.strip_prefix(", ") else { continue };
+            let said = rest.split([' ', '|', ',', ';', ':', '\n', ')']).next().unwrap_or_default();
+            let Ok(said) = said.parse::<f64>() else { continue };
+            let shipped = known["law"][field].as_float().expect("a number");
+            assert!((said - shipped).abs() < 1e-12, "docs/{name}: law.{field} is {shipped}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 6, "only {compared} were compared");
+}
+
 /// A table row that names tests names a file before them.
 #[test]
 fn every_test_that_security_relies_on_exists() {
