@@ -18,6 +18,19 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[("cc", "gcc"), ("ld", "binutils")];
 /// the same program.
 const REDIS_PACKAGES: &[(&str, &str)] = &[("redis-server", "redis-server")];
 
+/// What the tests of the memory start servers with. Debian puts the programs where no path leads.
+const POSTGRES_PACKAGE: &str = "postgresql";
+const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
+
+/// What the tests of the metrics are scraped and asked with.
+const PROMETHEUS_PACKAGES: &[(&str, &str)] =
+    &[("prometheus", "prometheus"), ("promtool", "prometheus")];
+
+/// What the tests of Studio's page drive: a browser, and what drives it.
+const BROWSER_PACKAGES: &[(&str, &str)] =
+    &[("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+
 /// What the tests of the request path watch system calls with. There is none but on Linux.
 const LINUX_PACKAGES: &[(&str, &str)] = &[("strace", "strace")];
 
@@ -33,7 +46,10 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     component(root, "clippy", "clippy-driver")?;
     component(root, "rustfmt", "rustfmt")?;
     redis(root)?;
+    postgres(root)?;
+    prometheus(root)?;
     tracer(root)?;
+    browser(root)?;
     ast_grep::install(root)?;
     println!("    ready");
     Ok(())
@@ -100,22 +116,92 @@ pub(crate) fn redis(root: &Path) -> Result<(), String> {
         println!("    Redis server found");
         return Ok(());
     }
-    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, 6379)).is_ok();
-    let was_there = listens();
     let others = "`redis-server` is missing. Install it with your system's packages (Fedora, Arch \
                   and Alpine: redis or valkey; macOS: brew install redis)";
-    install(root, &missing, others)?;
-    for stop in ["systemctl disable --now redis-server", "service redis-server stop"] {
+    install_without_service(root, &missing, others, ("redis-server", 6379))
+}
+
+/// The server for the tests of the metrics, which start their own as well.
+///
+/// # Errors
+///
+/// A sentence that says how to install it, or that a service could not be stopped.
+fn prometheus(root: &Path) -> Result<(), String> {
+    let mut missing = missing(PROMETHEUS_PACKAGES);
+    missing.dedup();
+    if missing.is_empty() {
+        println!("    Prometheus found");
+        return Ok(());
+    }
+    let others = "`prometheus` or `promtool` is missing. Install them with your system's packages \
+                  (Fedora, Arch, Alpine and Homebrew: prometheus)";
+    install_without_service(root, &missing, others, ("prometheus", 9090))
+}
+
+/// Installs packages that bring a service, and stops it again if it was not there before.
+fn install_without_service(
+    root: &Path,
+    packages: &[&str],
+    others: &str,
+    (service, port): (&str, u16),
+) -> Result<(), String> {
+    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let was_there = listens();
+    install(root, packages, others)?;
+    for stop in [format!("systemctl disable --now {service}"), format!("service {service} stop")] {
+        // One of the two is in charge; the other fails, and both do where no services are started.
+        let mut line = as_root(&stop).command(root);
+        let _ = line.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    if listens() && !was_there {
+        return Err(format!(
+            "the package has started a service on port {port} that cannot be stopped from here; \
+             stop it, then run this command again"
+        ));
+    }
+    Ok(())
+}
+
+/// The server for the tests of the memory. They start their own, as an unprivileged user where we
+/// are the superuser; the service that the package brings is stopped again.
+fn postgres(root: &Path) -> Result<(), String> {
+    if cfg!(not(unix)) {
+        println!("    no PostgreSQL here: the tests that need one run on Unix only");
+        return Ok(());
+    }
+    if has_postgres() {
+        println!("    PostgreSQL found");
+        return Ok(());
+    }
+    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, 5432)).is_ok();
+    let was_there = listens();
+    let others = "`initdb` and `postgres` are missing. Install them with your system's packages \
+                  (Fedora: postgresql-server; Arch and Alpine: postgresql; macOS: brew install \
+                  postgresql), or name their folder in ATRION_POSTGRES_BIN";
+    install(root, &[POSTGRES_PACKAGE], others)?;
+    for stop in ["systemctl disable --now postgresql", "service postgresql stop"] {
         // One of the two is in charge; the other fails, and both do where no services are started.
         let mut line = as_root(stop).command(root);
         let _ = line.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
     if listens() && !was_there {
-        return Err("the package has started a Redis service on port 6379 that cannot be stopped \
-                    from here; stop it, then run this command again"
+        return Err("the package has started a PostgreSQL service on port 5432 that cannot be \
+                    stopped from here; stop it, then run this command again"
             .to_owned());
     }
-    Ok(())
+    if has_postgres() { Ok(()) } else { Err(others.to_owned()) }
+}
+
+/// Whether all programs of one version are in the folder that the environment names, in Debian's,
+/// or in the path.
+fn has_postgres() -> bool {
+    let all_in = |folder: &Path| POSTGRES_PROGRAMS.iter().all(|name| folder.join(name).is_file());
+    if let Some(folder) = std::env::var_os("ATRION_POSTGRES_BIN") {
+        return all_in(Path::new(&folder));
+    }
+    let versions = std::fs::read_dir(POSTGRES_FOLDER).into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin")).any(|bin| all_in(&bin))
+        || POSTGRES_PROGRAMS.iter().all(|name| answers(name, "--version"))
 }
 
 fn tracer(root: &Path) -> Result<(), String> {
@@ -124,6 +210,18 @@ fn tracer(root: &Path) -> Result<(), String> {
         return Ok(());
     }
     let others = "`strace` is missing. Install it with your system's packages";
+    install(root, &missing, others)
+}
+
+fn browser(root: &Path) -> Result<(), String> {
+    let missing = if cfg!(target_os = "linux") { missing(BROWSER_PACKAGES) } else { Vec::new() };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let others = "Chromium or its driver is missing. Install both with your system's packages \
+                  (Fedora: chromium chromedriver; Arch: chromium; Alpine: chromium \
+                  chromium-chromedriver), or name them with ATRION_CHROMIUM and \
+                  ATRION_CHROMEDRIVER";
     install(root, &missing, others)
 }
 

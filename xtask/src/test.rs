@@ -100,11 +100,12 @@ fn loom(runner: &mut Runner, crates: &[Crate]) {
     }
 }
 
-/// Every benchmark's body runs once, so that none rots.
+/// Every benchmark's body runs once, so that none rots; with all features, as some need theirs.
 fn benches(runner: &mut Runner, crates: &[Crate]) {
     for krate in crates {
         if krate.targets.iter().any(|t| t.kind == "bench") {
-            let line = Line::cargo("test --benches --package").args([krate.name.as_str()]);
+            let line =
+                Line::cargo("test --benches --all-features --package").args([krate.name.as_str()]);
             runner.check(&format!("{}: every benchmark once", krate.name), &line);
         }
     }

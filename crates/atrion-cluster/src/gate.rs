@@ -6,7 +6,7 @@ use atrion_license::{
     ClockGuard, Event, Feature, KeySource, Keyring, LicenseMonitor, Severity, SystemWallClock,
     WallClock,
 };
-use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource, LicenseView};
 use atrion_state::peers::Notice;
 
 use crate::machine::Grant;
@@ -73,6 +73,12 @@ impl Gate {
     pub(crate) fn status(&self) -> Option<(&'static str, String)> {
         let status = self.monitor.get()?.snapshot().status.clone();
         Some((status.code(), status.to_string()))
+    }
+
+    /// The same for operators.
+    pub(crate) fn view(&self) -> Option<LicenseView> {
+        let status = self.monitor.get()?.snapshot().status.clone();
+        Some(LicenseView::new(status.code(), status.to_string(), status.days_left()))
     }
 
     fn apply(&self, monitor: &LicenseMonitor, news: Vec<Event>, shared: &Shared) {

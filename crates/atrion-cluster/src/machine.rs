@@ -381,6 +381,11 @@ impl ClusterCore {
         self.registers.reports(route, self.time.at(now), reports);
     }
 
+    /// The same, each with the node that said it.
+    pub fn voices(&self, route: RouteId, now: Timestamp) -> Vec<(NodeId, Report)> {
+        self.registers.voices(route, self.time.at(now))
+    }
+
     /// The routes that another node complains about, as [`Report::complains`] says of its scar
     /// decayed to `now`, or as long as it lets only probes pass.
     pub fn troubled(&self, now: Timestamp) -> Vec<RouteId> {

@@ -7,9 +7,9 @@ use atrion_core::time::Timestamp;
 use atrion_core::units::UnitInterval;
 use atrion_core::vector::PhysicsVector;
 use atrion_state::license::{License, LicenseRefused};
-use atrion_state::peers::{Node, Notice, Peers, RouteId};
+use atrion_state::peers::{Node, NodeId, Notice, Peers, RouteId};
 use atrion_state::provider::{
-    BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider,
+    BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider, Vitals,
     check_route,
 };
 use atrion_state::pulse::PulseConfig;
@@ -258,6 +258,15 @@ impl StateProvider for RedisClusterProvider {
         }
         self.gate.take(license, &self.shared)
     }
+
+    fn vitals(&self) -> Vitals {
+        let refused = self.shared.read(|core| {
+            let stats = core.stats();
+            let garbage = stats.refused.values().sum::<u64>();
+            garbage.saturating_add(stats.foreign_fields).saturating_add(stats.foreign_nodes)
+        });
+        Vitals::new(self.gate.view(), refused)
+    }
 }
 
 impl Peers for Shared {
@@ -275,6 +284,10 @@ impl Peers for Shared {
 
     fn reports(&self, route: RouteId, now: Timestamp, reports: &mut Vec<Report>) {
         self.read(|core| core.reports(route, now, reports));
+    }
+
+    fn voices(&self, route: RouteId, now: Timestamp) -> Vec<(NodeId, Report)> {
+        self.read(|core| core.voices(route, now))
     }
 
     fn nodes(&self, now: Timestamp) -> Vec<Node> {

@@ -56,6 +56,40 @@ impl Priority {
         }
     }
 
+    /// The tier that a voltage belongs to: the highest one whose voltage it reaches.
+    ///
+    /// | volts        | tier       |
+    /// |--------------|------------|
+    /// | below 5      | `Bulk`     |
+    /// | from 5       | `Low`      |
+    /// | from 20      | `Normal`   |
+    /// | from 50      | `High`     |
+    /// | from 100     | `Critical` |
+    ///
+    /// ```
+    /// use atrion_core::flow::Priority;
+    /// use atrion_core::units::Volts;
+    ///
+    /// assert_eq!(Priority::of(Volts::from(49_u32)), Priority::Normal);
+    /// assert_eq!(Priority::of(Priority::High.volts()), Priority::High);
+    /// ```
+    #[inline]
+    pub fn of(volts: Volts) -> Self {
+        let volts = volts.get();
+        let reaches = |tier: Self| volts >= tier.volts().get();
+        if reaches(Self::Critical) {
+            Self::Critical
+        } else if reaches(Self::High) {
+            Self::High
+        } else if reaches(Self::Normal) {
+            Self::Normal
+        } else if reaches(Self::Low) {
+            Self::Low
+        } else {
+            Self::Bulk
+        }
+    }
+
     /// The name, in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -179,6 +213,19 @@ mod tests {
         for priority in Priority::ALL {
             assert_eq!(priority.as_str().parse(), Ok(priority));
             assert_eq!(priority.as_str().to_ascii_uppercase().parse(), Ok(priority));
+        }
+        for (volts, tier) in [
+            (0_u32, Priority::Bulk),
+            (4, Priority::Bulk),
+            (5, Priority::Low),
+            (19, Priority::Low),
+            (20, Priority::Normal),
+            (50, Priority::High),
+            (99, Priority::High),
+            (100, Priority::Critical),
+            (1_000_000, Priority::Critical),
+        ] {
+            assert_eq!(Priority::of(Volts::from(volts)), tier, "{volts} V");
         }
         for text in ["", " high", "urgent", "4"] {
             assert_eq!(text.parse::<Priority>(), Err(UnknownPriority), "{text:?}");

@@ -38,6 +38,8 @@ pub(crate) trait Env {
     /// Service time of the process's element in seconds, if there is one, it knows it, and nobody
     /// else is looking at it just now.
     fn shared_secs(&self) -> Option<f64>;
+    /// The state is up to date as of `now`.
+    fn ticked(&self, now: Timestamp);
     /// A shadowed route admitted what it would have refused.
     fn shadowed(&self, volts: f64, refusal: &Refusal);
 }
@@ -46,6 +48,9 @@ pub(crate) trait Env {
 const UNMEASURED: Timestamp = Timestamp::MAX;
 /// A deadline further away than this was set before the clock stepped back.
 const FARTHEST_TICK_NANOS: u64 = 2_000_000_000;
+/// A clock that is behind the last tick by less than this did not step back: counters of different
+/// cores may disagree.
+const CORES_DISAGREE_NANOS: u64 = 100_000;
 /// Measured requests per tick that are plenty for every average of the law.
 const PLENTY_PER_TICK: f64 = 256.0;
 /// At most one request in 2^6 is measured, so that a sudden silence is still noticed.
@@ -82,6 +87,8 @@ const ERA_SHIFT: u32 = 16;
 const ERA_MASK: u64 = 0xff << ERA_SHIFT;
 /// The process's element stands in series: what the route admits, it has to admit too.
 const SERIES: u64 = 1 << 24;
+/// Somebody keeps count of what is admitted, or wants to be told of some of it.
+const WATCHED: u64 = 1 << 13;
 const UNCONTENDED_SHIFT: u32 = 32;
 
 /// What a request was admitted as.
@@ -108,14 +115,13 @@ pub(crate) struct Ticket {
 const KIND_SHIFT: u32 = 8;
 const KIND_MASK: u64 = 0b11;
 const SHADOW_SHIFT: u32 = 10;
-#[cfg(feature = "trace")]
 const SHADOW_MASK: u64 = 0b111;
 
 impl Ticket {
     #[inline]
     const fn new(start: Timestamp, in_flight: u32, kind: Kind, place: u8, control: u64) -> Self {
         let tag = (in_flight as u64) << 32
-            | control & (ERA_MASK | SERIES)
+            | control & (ERA_MASK | SERIES | WATCHED)
             | (kind as u64) << KIND_SHIFT
             | place as u64;
         Self { start, tag }
@@ -138,6 +144,29 @@ impl Ticket {
             Reason::ForcedOpen => 5,
         };
         Self { start: self.start, tag: self.tag | code << SHADOW_SHIFT }
+    }
+
+    /// Whether there is nothing more to do for the request than to admit it.
+    #[inline]
+    pub(crate) const fn is_plain(self) -> bool {
+        self.tag & (SERIES | WATCHED) == 0
+    }
+
+    /// Why it would have been refused on a route that is not shadowed.
+    pub(crate) const fn shadow_reason(self) -> Option<Reason> {
+        match (self.tag >> SHADOW_SHIFT) & SHADOW_MASK {
+            1 => Some(Reason::Saturated),
+            2 => Some(Reason::Scarred),
+            3 => Some(Reason::BreakerOpen),
+            4 => Some(Reason::Held),
+            5 => Some(Reason::ForcedOpen),
+            _ => None,
+        }
+    }
+
+    /// When it was admitted; `None` if nobody looked at the clock.
+    pub(crate) fn started(self) -> Option<Timestamp> {
+        (self.start != UNMEASURED).then_some(self.start)
     }
 
     /// In-flight count at admission, itself included.
@@ -166,11 +195,6 @@ impl Ticket {
 /// What a recording needs of a ticket.
 #[cfg(feature = "trace")]
 impl Ticket {
-    /// When it was admitted; `None` if nobody looked at the clock.
-    pub(crate) fn started(self) -> Option<Timestamp> {
-        (self.start != UNMEASURED).then_some(self.start)
-    }
-
     /// This ticket, told apart from others: an unmeasured one carries no in-flight count, so there
     /// is room for a number.
     pub(crate) fn numbered(self, id: u32) -> Self {
@@ -184,18 +208,6 @@ impl Ticket {
 
     pub(crate) const fn admitted_as(self) -> Kind {
         self.kind()
-    }
-
-    /// Why it would have been refused on a route that is not shadowed.
-    pub(crate) const fn shadow_reason(self) -> Option<Reason> {
-        match (self.tag >> SHADOW_SHIFT) & SHADOW_MASK {
-            1 => Some(Reason::Saturated),
-            2 => Some(Reason::Scarred),
-            3 => Some(Reason::BreakerOpen),
-            4 => Some(Reason::Held),
-            5 => Some(Reason::ForcedOpen),
-            _ => None,
-        }
     }
 
     /// Two tickets in flight on one route that have the same words were admitted at the same
@@ -231,6 +243,17 @@ pub(crate) struct Refusal {
     pub(crate) wait_secs: f64,
 }
 
+/// How a cell is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setup {
+    /// Decides, and admits all the same.
+    pub(crate) shadow: bool,
+    /// The process's element stands in series.
+    pub(crate) series: bool,
+    /// Admissions are counted by tier, or told.
+    pub(crate) watched: bool,
+}
+
 /// The part of the state that only the holder of the lock changes.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -247,6 +270,7 @@ pub(crate) struct Inner {
     /// If the process's element stands in series: its service time in seconds, zero while it is
     /// not known.
     series: Option<f32>,
+    watched: bool,
     pub(crate) shadow: bool,
     pub(crate) force: Option<(Force, Timestamp)>,
 }
@@ -337,8 +361,8 @@ const fn lower(word: u64) -> u32 {
 }
 
 impl Cell {
-    pub(crate) fn new(shadow: bool, series: bool, now: Timestamp, law: &LawConfig) -> Self {
-        Self::of(Inner::new(Element::new(now, law), 0, shadow, series), now).published(now, law)
+    pub(crate) fn new(setup: Setup, now: Timestamp, law: &LawConfig) -> Self {
+        Self::of(Inner::new(Element::new(now, law), 0, setup), now).published(now, law)
     }
 
     /// A cell that has yet to be published.
@@ -472,6 +496,8 @@ mod loom_tests;
 mod reading;
 mod resting;
 mod series;
+mod snapshot;
 mod ticking;
 
 pub(crate) use resting::Rest;
+pub(crate) use snapshot::Snapshot;

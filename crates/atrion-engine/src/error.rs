@@ -27,6 +27,22 @@ pub enum RouteNameError {
     },
 }
 
+/// An observer that cannot be attached. Nothing was started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// There are as many observers as one instance may have. Detach one first; one that was detached
+    /// counts until it has returned from its last event.
+    #[error("there are {limit} observers already")]
+    TooMany {
+        /// How many an instance may have.
+        limit: usize,
+    },
+    /// The system refused the observer's thread.
+    #[error("the observer's thread could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
 /// An instance that cannot be built. Nothing was started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -34,9 +50,9 @@ pub enum BuildError {
     /// The configuration contradicts itself.
     #[error("the configuration cannot be used: {0}")]
     Config(#[from] ConfigError),
-    /// The system refused the observer's thread.
-    #[error("the observer's thread could not be started")]
-    ObserverThread(#[source] std::io::Error),
+    /// An observer could not be attached.
+    #[error(transparent)]
+    Observer(#[from] ObserveError),
     /// The provider needs a licence, the one given is not good, and the policy is strict.
     #[error(transparent)]
     License(#[from] LicenseRefused),

@@ -8,11 +8,12 @@ use atrion_core::time::Timestamp;
 use atrion_state::clock::{Clock, MonotonicClock};
 use crossbeam_queue::ArrayQueue;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Setup};
 use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::neighbours::Neighbours;
-use crate::observer::{Event, Relay};
+use crate::observer::{Event, Interest};
+use crate::relay::Relays;
 use crate::route::RouteState;
 
 /// The clock of an instance. The built-in one is called directly, not through a pointer: reading
@@ -45,7 +46,9 @@ pub(crate) struct Hub {
     pub(crate) time: Time,
     pub(crate) config: ArcSwap<Config>,
     draws: AtomicU64,
-    relay: Option<Relay>,
+    pub(crate) relays: Relays,
+    /// What is kept count of, and told, besides the decisions themselves.
+    pub(crate) watching: Watching,
     /// Lanes for routes that turn out to be hot, made ahead because ticks run on requests'
     /// threads, which allocate nothing.
     pub(crate) lanes: ArrayQueue<Lanes>,
@@ -60,6 +63,22 @@ pub(crate) struct Hub {
     /// Where recorded routes leave what happens to them.
     #[cfg(feature = "trace")]
     pub(crate) tape: crate::tap::TapeSlot,
+}
+
+/// What an instance keeps count of, and tells, besides the decisions themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watching {
+    /// Routes count what they admit and refuse by tier.
+    pub(crate) tally: bool,
+    /// One decision in so many is told; zero for none.
+    pub(crate) one_in: u32,
+}
+
+impl Watching {
+    /// Whether routes have anything to do for it.
+    pub(crate) const fn is_on(self) -> bool {
+        self.tally || self.one_in > 0
+    }
 }
 
 /// Changed routes that are noted between two pulses.
@@ -79,17 +98,18 @@ impl Hub {
         time: Time,
         config: Config,
         process_circuit: bool,
+        watching: Watching,
         seed: u64,
-        relay: Option<Relay>,
     ) -> Self {
         let now = time.now();
-        let process = process_circuit.then(|| Cell::new(false, false, now, config.law()));
+        let process = process_circuit.then(|| Cell::new(Setup::default(), now, config.law()));
         let hub = Self {
             time,
             process,
             config: ArcSwap::from(Arc::new(config)),
             draws: AtomicU64::new(seed),
-            relay,
+            relays: Relays::default(),
+            watching,
             lanes: ArrayQueue::new(LANES_READY),
             changed: OnceLock::new(),
             overflow: AtomicBool::new(false),
@@ -155,17 +175,8 @@ impl Hub {
         self.overflow.swap(false, Relaxed)
     }
 
-    pub(crate) const fn is_observed(&self) -> bool {
-        self.relay.is_some()
-    }
-
-    pub(crate) fn tell(&self, event: Event) {
-        if let Some(relay) = &self.relay {
-            relay.tell(event);
-        }
-    }
-
-    pub(crate) const fn relay(&self) -> Option<&Relay> {
-        self.relay.as_ref()
+    /// Tells whoever wants to be told.
+    pub(crate) fn tell(&self, kinds: Interest, event: impl FnOnce() -> Event) {
+        self.relays.tell(kinds, event);
     }
 }

@@ -10,27 +10,27 @@ use atrion_core::units::Volts;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::provider::{
     Health, License, LicensePolicy, LicenseRefused, LicenseSource, Node, ProviderError,
-    StateProvider,
+    StateProvider, Vitals,
 };
 use atrion_state::pulse::{FlushReport, PulseConfig, PulseStats};
 
-use crate::cell::{Cell, Rest};
+use crate::cell::{Cell, Setup};
 use crate::config::{Config, ROUTE_NAME_LIMIT};
-use crate::error::{BuildError, RouteNameError};
-use crate::hub::{Hub, Time};
+use crate::error::{BuildError, ObserveError, RouteNameError};
+use crate::hub::{Hub, Time, Watching};
 use crate::neighbours::Neighbours;
-use crate::observer::{Event, Observer, ObserverHealth, Relay};
+use crate::observer::{Event, Interest, Observer, ObserverHealth};
 use crate::process::ProcessCircuit;
 use crate::pulse::Pulse;
-use crate::registry::{Insertion, Registry};
+use crate::registry::{Insertion, Registry, Resting};
+use crate::relay::Subscription;
 use crate::route::{Route, RouteState};
 use crate::select::select;
+use crate::tally::Tallies;
 use crate::tap::Influence;
 
 /// Name of the route that takes the requests of names that cannot have their own.
 pub const OVERFLOW_ROUTE: &str = "(overflow)";
-/// Events an observer may lag behind before they are dropped.
-const OBSERVER_QUEUE: usize = 4096;
 
 /// Admission control for the routes of one process. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ impl Instance {
         match insertion {
             Insertion::Added { route, evicted } => {
                 if let Some(name) = evicted {
-                    self.hub.tell(Event::Evicted { name });
+                    self.hub.tell(Interest::INSTANCE, || Event::Evicted { name });
                 }
                 if let Some(neighbours) = self.hub.neighbours.get() {
                     neighbours.made(&route);
@@ -98,11 +98,15 @@ pub struct Stats {
     pub overflowed: u64,
     /// Look-ups with an empty or overlong name, which got the overflow route.
     pub bad_names: u64,
-    /// How the observer fares; all zero without one.
+    /// How the observers fare, all together and those included that were detached.
     pub observer: ObserverHealth,
 }
 
 impl Atrion {
+    pub(crate) fn provider(&self) -> Option<&Arc<dyn StateProvider>> {
+        self.0.provider.as_ref()
+    }
+
     /// Starts building; every setting has a default.
     pub fn builder() -> Builder {
         Builder::default()
@@ -183,7 +187,9 @@ impl Atrion {
         &self.0.instance.overflow
     }
 
-    /// All routes, in no particular order, but for those at rest (see [`Stats::resting`]).
+    /// Handles on all routes that are awake, in no particular order. Not the overflow route, nor those
+    /// at rest (see [`Stats::resting`]), which a handle would wake: to look at all of them, use
+    /// [`visit_reports`](Self::visit_reports).
     pub fn routes(&self) -> Vec<Route> {
         let mut routes = Vec::with_capacity(self.0.instance.registry.len());
         self.0.instance.registry.for_each(|route| routes.push(route.clone()));
@@ -213,7 +219,7 @@ impl Atrion {
         self.0.instance.registry.for_each(republish);
         republish(&self.0.instance.overflow);
         self.0.instance.hub.republish_process();
-        self.0.instance.hub.tell(Event::Reloaded);
+        self.0.instance.hub.tell(Interest::INSTANCE, || Event::Reloaded);
     }
 
     /// Brings every route up to date without traffic: scars heal, overrides expire. Routes that
@@ -262,6 +268,12 @@ impl Atrion {
         self.0.provider.as_ref().map(StateProvider::health)
     }
 
+    /// What the provider tells of itself: its licence, what it refused. `None` without a provider.
+    /// Never waits.
+    pub fn vitals(&self) -> Option<Vitals> {
+        self.0.provider.as_ref().map(StateProvider::vitals)
+    }
+
     /// The nodes of the cluster that are believed to be alive, this one first. Empty unless the
     /// provider can tell nodes apart.
     pub fn nodes(&self) -> Vec<Node> {
@@ -285,6 +297,22 @@ impl Atrion {
         self.0.pulse.stats()
     }
 
+    /// Tells one more observer what happens from now on, on a thread of its own, until the answer is
+    /// dropped. May be called at any time; requests do not wait for it.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if there are 16 observers already, those included that were detached and
+    /// have not returned from their last event yet; or if the system refuses a thread.
+    pub fn observe(&self, observer: impl Observer) -> Result<Subscription, ObserveError> {
+        let hub = &self.0.instance.hub;
+        let relay = hub.relays.attach(Box::new(observer))?;
+        Ok(Subscription::new(hub, relay))
+    }
+
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.0.instance
+    }
+
     /// Counters of the instance.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -293,7 +321,7 @@ impl Atrion {
             evicted: self.0.instance.registry.evicted(),
             overflowed: self.0.instance.registry.overflowed(),
             bad_names: self.0.instance.bad_names.load(Relaxed),
-            observer: self.0.instance.hub.relay().map(Relay::health).unwrap_or_default(),
+            observer: self.0.instance.hub.relays.health(),
         }
     }
 }
@@ -304,19 +332,40 @@ impl std::fmt::Debug for Atrion {
     }
 }
 
-fn new_state(hub: &Arc<Hub>, name: Arc<str>, rest: Option<&Rest>, config: &Config) -> RouteState {
-    let (now, series) = (hub.now(), hub.process.is_some());
+/// A new cell, or the one that rested.
+pub(crate) fn new_cell(hub: &Hub, rest: Option<&Resting>, config: &Config) -> Cell {
+    let now = hub.now();
+    let setup = Setup {
+        shadow: config.shadow(),
+        series: hub.process.is_some(),
+        watched: hub.watching.is_on(),
+    };
+    match rest {
+        Some(rest) => Cell::woken(&rest.cell, setup, now, config.law()),
+        None => Cell::new(setup, now, config.law()),
+    }
+}
+
+fn new_state(
+    hub: &Arc<Hub>,
+    name: Arc<str>,
+    rest: Option<&Resting>,
+    config: &Config,
+) -> RouteState {
+    let tallies = hub.watching.is_on().then(|| {
+        let tally = rest.map(|rest| rest.tally.tally()).unwrap_or_default();
+        Box::new(Tallies::of(&tally, hub.watching.one_in))
+    });
     RouteState {
-        cell: match rest {
-            Some(rest) => Cell::woken(rest, series, now, config.law()),
-            None => Cell::new(config.shadow(), series, now, config.law()),
-        },
+        cell: new_cell(hub, rest, config),
         name,
         hub: Arc::clone(hub),
-        created: now,
+        created: hub.now(),
         referenced: AtomicBool::new(true),
         evicted: AtomicBool::new(false),
         marked: AtomicBool::new(false),
+        shed_told: AtomicBool::new(false),
+        tallies,
         #[cfg(feature = "trace")]
         tap: crate::tap::Tap::default(),
     }
@@ -328,7 +377,8 @@ fn new_state(hub: &Arc<Hub>, name: Arc<str>, rest: Option<&Rest>, config: &Confi
 pub struct Builder {
     config: Config,
     clock: Option<Box<dyn Clock>>,
-    observer: Option<Box<dyn Observer>>,
+    observers: Vec<Box<dyn Observer>>,
+    watching: Watching,
     provider: Option<Arc<dyn StateProvider>>,
     license: License,
     pulse: Option<PulseConfig>,
@@ -349,9 +399,32 @@ impl Builder {
         self
     }
 
-    /// Tells this observer what happens, on a thread of its own.
+    /// Tells this observer what happens, on a thread of its own. Call it again for another one, up
+    /// to 16; [`Atrion::observe`] attaches observers later.
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Box::new(observer));
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Counts what each route admits and refuses by tier: see [`Tally`](crate::Tally), in
+    /// [`RouteReport::tally`](crate::RouteReport::tally).
+    ///
+    /// Off by default. Costs each request one more atomic addition, and each route in use 64 bytes.
+    pub const fn tally(mut self, on: bool) -> Self {
+        self.watching.tally = on;
+        self
+    }
+
+    /// Tells one decision in `one_in` as [`Event::Decision`], to observers that
+    /// [want it](crate::Interest::DECISIONS). Zero, the default, tells none; one tells all.
+    ///
+    /// Counted for each route and tier by itself, admissions and refusals apart: the first is told,
+    /// and then every `one_in`-th. So the rare ones are told too, and `one_in` times what is told is
+    /// about what there was. (On a very busy route each thread counts its admissions by itself.)
+    /// Nothing is drawn at random and nothing allocated. Costs as much as [`tally`](Self::tally),
+    /// and the telling of those that are told.
+    pub const fn sample_decisions(mut self, one_in: u32) -> Self {
+        self.watching.one_in = one_in;
         self
     }
 
@@ -414,23 +487,22 @@ impl Builder {
     /// Builds the instance.
     ///
     /// # Errors
-    /// [`BuildError`] if the observer's thread cannot be started, or if the provider needs a
-    /// licence, this one is not good and the policy is [`LicensePolicy::Strict`].
+    /// [`BuildError`] if there are more than 16 observers or the thread of one cannot be started, or
+    /// if the provider needs a licence, this one is not good and the policy is
+    /// [`LicensePolicy::Strict`].
     pub fn build(self) -> Result<Atrion, BuildError> {
         if let Some(provider) = &self.provider {
             provider.license(&self.license)?;
         }
-        let relay = self
-            .observer
-            .map(|observer| Relay::start(observer, OBSERVER_QUEUE))
-            .transpose()
-            .map_err(BuildError::ObserverThread)?;
         let time = match self.clock {
             Some(clock) => Time::Custom(clock),
             None => Time::Monotonic(MonotonicClock::new()),
         };
         let seed = self.seed.unwrap_or_else(random_seed);
-        let hub = Arc::new(Hub::new(time, self.config, self.process_circuit, seed, relay));
+        let hub = Arc::new(Hub::new(time, self.config, self.process_circuit, self.watching, seed));
+        for observer in self.observers {
+            hub.relays.attach(observer)?;
+        }
         let overflow = new_state(&hub, OVERFLOW_ROUTE.into(), None, &hub.config.load());
         let instance = Arc::new(Instance {
             overflow: Route(Arc::new(overflow)),

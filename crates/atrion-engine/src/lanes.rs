@@ -10,6 +10,8 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::tally::TIERS;
+
 /// No lane: the thread counts in the shared word.
 pub(crate) const SHARED: u8 = u8::MAX;
 /// The thread has not asked for a slot yet.
@@ -82,16 +84,27 @@ pub(crate) struct Lane {
     left_elsewhere: AtomicU32,
     /// `entered` at the last tick; written under the route's lock.
     seen: AtomicU32,
+    /// Admitted by the owner, by tier, if somebody counts; written by the owner only.
+    admitted: [AtomicU32; TIERS],
 }
 
 impl Lane {
-    /// Requests of this lane in flight.
+    /// Requests of this lane in flight, and how many have left it.
+    ///
+    /// The two counts are not read at one instant. What entered is read first, so the difference is at
+    /// most too small, by those that left in between. The other way round a reader that is held up for
+    /// a moment would find everything in flight that the lane's owner did meanwhile, refuse for it and
+    /// take it for a queue. Whoever enters after the first reading looks for itself.
+    #[inline]
+    fn counts(&self) -> (u32, u32) {
+        let entered = self.entered.load(Acquire);
+        let left = self.left();
+        (entered.wrapping_sub(left).cast_signed().max(0).cast_unsigned(), left)
+    }
+
     #[inline]
     fn in_flight(&self) -> u32 {
-        // What left is read before what entered: the difference may be too large for a moment,
-        // never negative.
-        let left = self.left();
-        self.entered.load(Relaxed).wrapping_sub(left)
+        self.counts().0
     }
 
     #[inline]
@@ -150,6 +163,25 @@ impl Lanes {
         })
     }
 
+    /// Counts an admission of this tier in this thread's lane; how many it had before. `None`
+    /// without a lane.
+    #[inline]
+    pub(crate) fn tally(&self, tier: usize) -> Option<u32> {
+        let count = self.0.get(usize::from(slot()))?.admitted.get(tier)?;
+        let before = count.load(Relaxed);
+        count.store(before.wrapping_add(1), Relaxed);
+        Some(before)
+    }
+
+    /// Adds what all lanes admitted to `admitted`, by tier.
+    pub(crate) fn add_tallies(&self, admitted: &mut [u32; TIERS]) {
+        for lane in &self.0 {
+            for (sum, count) in admitted.iter_mut().zip(&lane.admitted) {
+                *sum = sum.wrapping_add(count.load(Relaxed));
+            }
+        }
+    }
+
     /// One that entered in `lane` is not in flight any more.
     #[inline]
     pub(crate) fn leave(&self, place: u8) {
@@ -164,9 +196,10 @@ impl Lanes {
 
     /// In flight and left, all lanes together.
     pub(crate) fn totals(&self) -> (u32, u32) {
-        self.0.iter().fold((0, 0), |(in_flight, left), lane| {
-            (lane.in_flight().wrapping_add(in_flight), lane.left().wrapping_add(left))
-        })
+        self.0
+            .iter()
+            .map(Lane::counts)
+            .fold((0, 0), |sums, lane| (lane.0.wrapping_add(sums.0), lane.1.wrapping_add(sums.1)))
     }
 
     /// How many lanes were used since the last call. Under the route's lock.
@@ -221,5 +254,27 @@ mod tests {
         assert_eq!(lanes.totals().0, 0);
         assert!(lanes.take_active() > 0);
         assert_eq!(lanes.take_active(), 0, "nothing entered since");
+    }
+
+    #[test]
+    fn nobody_sees_more_in_flight_than_there_ever_was() {
+        let lanes = Lanes::new();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let most = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    if let Some(place) = lanes.enter() {
+                        lanes.leave(place);
+                    }
+                }
+            });
+            while lanes.totals().1 == 0 {
+                std::thread::yield_now();
+            }
+            let most = (0..300_000).map(|_| lanes.totals().0).max();
+            done.store(true, Relaxed);
+            most
+        });
+        assert!(most <= Some(1), "one thread with one request at a time, {most:?} seen");
     }
 }

@@ -26,7 +26,7 @@
 //! length of a tick (well below a microsecond) and belong beside the request path.
 //!
 //! # Threads and runtimes
-//! Everything is `Send + Sync`. Without an observer and a provider the crate starts no thread. An
+//! Everything is `Send + Sync`. Without an observer and a provider the crate starts no thread. Each
 //! observer has a thread of its own. A provider's pulse is a tokio task (feature `tokio`) or is
 //! driven by the caller with [`Atrion::flush`].
 //!
@@ -39,6 +39,7 @@ mod cell;
 mod config;
 mod counter;
 mod error;
+mod hearing;
 mod hub;
 mod instance;
 mod lanes;
@@ -48,11 +49,14 @@ mod permit;
 mod process;
 mod pulse;
 mod registry;
+mod relay;
+mod report;
 mod route;
 mod select;
 mod sharing;
 mod shed;
 mod shim;
+mod tally;
 #[cfg(feature = "trace")]
 #[path = "tap.rs"]
 mod tap;
@@ -62,12 +66,16 @@ mod tap;
 
 pub use cell::{Counts, Force};
 pub use config::{Config, ConfigBuilder, ROUTE_NAME_LIMIT};
-pub use error::{BuildError, RouteNameError};
+pub use error::{BuildError, ObserveError, RouteNameError};
+pub use hearing::{Hearing, Voice};
 pub use instance::{Atrion, Builder, OVERFLOW_ROUTE, Stats};
-pub use observer::{Event, Observer, ObserverHealth};
+pub use observer::{Event, Interest, Observer, ObserverHealth};
 pub use permit::{AsOutcome, Outcome, OwnedPermit, Permit};
 pub use process::ProcessCircuit;
+pub use relay::Subscription;
+pub use report::{Forced, RouteReport};
 pub use route::{Explanation, Route};
 pub use shed::{Parts, Reason, Shed};
+pub use tally::Tally;
 #[cfg(feature = "trace")]
 pub use tap::Recording;

@@ -9,7 +9,7 @@ use atrion_core::law::{LawConfig, OwnWord, Word};
 use atrion_core::merge::Report;
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval};
-use atrion_state::peers::{Node, Notice, Peers, RouteId};
+use atrion_state::peers::{Node, NodeId, Notice, Peers, RouteId};
 use crossbeam_queue::ArrayQueue;
 
 use crate::instance::Instance;
@@ -73,6 +73,18 @@ impl Neighbours {
 
     pub(crate) fn reports(&self, route: &str, now: Timestamp, reports: &mut Vec<Report>) {
         self.peers.reports(self.peers.route_id(route), now, reports);
+    }
+
+    pub(crate) fn voices(&self, route: &str, now: Timestamp) -> Vec<(NodeId, Report)> {
+        self.peers.voices(self.peers.route_id(route), now)
+    }
+
+    /// The names of the routes here that somebody complains about.
+    pub(crate) fn complained_about(&self, now: Timestamp) -> Vec<Arc<str>> {
+        let troubled = self.peers.troubled(now);
+        let names = self.names();
+        let here = troubled.iter().filter_map(|id| names.routes.get(id).and_then(Weak::upgrade));
+        here.map(|state| Arc::clone(&state.name)).collect()
     }
 
     /// Whether somebody complains about the route.

@@ -1,23 +1,16 @@
 //! The observer port: what happened, told to whoever watches, never at the request's expense.
-//!
-//! The request path only puts an event into a bounded queue and goes on; a thread of its own
-//! hands them to the observer. A full queue drops events and counts them; an observer that
-//! blocks delays only itself; one that panics is counted and stays in use.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::{BitOr, BitOrAssign};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::{self, JoinHandle, Thread};
-use std::time::Duration;
 
 use atrion_core::law::BreakerMode;
 use atrion_core::time::Timestamp;
+use atrion_core::units::{Ohms, Volts};
 use atrion_state::peers::Notice;
 use atrion_state::pulse::PulseEvent;
-use crossbeam_queue::ArrayQueue;
 
 use crate::route::Route;
-use crate::shed::Shed;
+use crate::shed::{Reason, Shed};
 
 /// Something an [`Observer`] is told about.
 #[derive(Clone, Debug)]
@@ -31,6 +24,23 @@ pub enum Event {
         shed: Shed,
         /// The route is shadowed: the request was admitted all the same.
         shadow: bool,
+    },
+    /// One decision of many: see [`Builder::sample_decisions`](crate::Builder::sample_decisions).
+    Decision {
+        /// The route.
+        route: Route,
+        /// V: the voltage of the request.
+        voltage: Volts,
+        /// Whether it was admitted.
+        admitted: bool,
+        /// R: what it met, itself included among those in flight if it was admitted.
+        resistance: Ohms,
+        /// Why it was refused, or would have been on a route that is not shadowed.
+        reason: Option<Reason>,
+        /// It was admitted only because the route is shadowed.
+        shadow: bool,
+        /// When, on the instance's clock.
+        at: Timestamp,
     },
     /// The breaker of a route opened or closed.
     ModeChanged {
@@ -50,6 +60,13 @@ pub enum Event {
         /// When, on the instance's clock.
         at: Timestamp,
     },
+    /// A route's state was brought up to date. Look at it with [`Route::report`].
+    Ticked {
+        /// The route.
+        route: Route,
+        /// When, on the instance's clock.
+        at: Timestamp,
+    },
     /// A route was forgotten to make room for another.
     Evicted {
         /// Its name.
@@ -63,19 +80,115 @@ pub enum Event {
     Cluster(Notice),
 }
 
-/// Watches an instance. All methods have a default, so implement what you need.
+/// What an [`Observer`] wants to be told: a set of kinds of events, put together with `|`.
+///
+/// ```
+/// use atrion_engine::Interest;
+///
+/// let calm = Interest::MODES | Interest::FIRST_SHEDS;
+/// assert!(calm.contains(Interest::MODES) && !calm.contains(Interest::SHEDS));
+/// assert!(Interest::default().contains(Interest::SHEDS));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interest(u32);
+
+impl Interest {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Every refusal, as [`Event::Shed`]: as many as there are.
+    pub const SHEDS: Self = Self(1);
+    /// The first refusal of a route after each of its ticks, as [`Event::Shed`]: some ten a second
+    /// and route, however many are refused. Adds nothing to [`SHEDS`](Self::SHEDS).
+    pub const FIRST_SHEDS: Self = Self(1 << 1);
+    /// [`Event::ModeChanged`] and [`Event::Held`].
+    pub const MODES: Self = Self(1 << 2);
+    /// [`Event::Evicted`] and [`Event::Reloaded`].
+    pub const INSTANCE: Self = Self(1 << 3);
+    /// [`Event::Pulse`] and [`Event::Cluster`].
+    pub const CLUSTER: Self = Self(1 << 4);
+    /// [`Event::Decision`].
+    pub const DECISIONS: Self = Self(1 << 5);
+    /// [`Event::Ticked`].
+    pub const TICKS: Self = Self(1 << 6);
+    /// Everything there is.
+    pub const ALL: Self = Self((1 << 7) - 1);
+
+    /// Whether all of `other` is part of this.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether any of `other` is part of this.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn of_bits(bits: u32) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+}
+
+/// Everything but [`DECISIONS`](Self::DECISIONS) and [`TICKS`](Self::TICKS), which come in masses.
+impl Default for Interest {
+    fn default() -> Self {
+        Self::SHEDS | Self::MODES | Self::INSTANCE | Self::CLUSTER
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Interest {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}
+
+/// Watches an instance, on a thread of its own.
+///
+/// It may block or panic: its thread waits, its queue drops and counts, and neither requests nor
+/// other observers notice. It should not own the [`Atrion`](crate::Atrion) it watches, nor keep
+/// events, whose routes belong to it: neither would end before the observer is detached.
 pub trait Observer: Send + Sync + 'static {
     /// One event, in the order of their happening on each thread.
     fn event(&self, event: &Event);
+
+    /// What it wants to be told. Asked once, when it is attached, on the thread that does so.
+    fn interest(&self) -> Interest {
+        Interest::default()
+    }
 }
 
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn event(&self, event: &Event) {
         O::event(self, event);
     }
+
+    fn interest(&self) -> Interest {
+        O::interest(self)
+    }
 }
 
-/// How the observer fares.
+impl<O: Observer + ?Sized> Observer for Box<O> {
+    fn event(&self, event: &Event) {
+        O::event(self, event);
+    }
+
+    fn interest(&self) -> Interest {
+        O::interest(self)
+    }
+}
+
+/// How an observer fares, or all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObserverHealth {
@@ -85,99 +198,4 @@ pub struct ObserverHealth {
     pub dropped: u64,
     /// Events during which it panicked.
     pub panicked: u64,
-}
-
-#[derive(Debug)]
-struct Queue {
-    events: ArrayQueue<Event>,
-    closed: AtomicBool,
-    asleep: AtomicBool,
-    delivered: AtomicU64,
-    dropped: AtomicU64,
-    panicked: AtomicU64,
-}
-
-/// The queue and the thread behind it.
-#[derive(Debug)]
-pub(crate) struct Relay {
-    queue: Arc<Queue>,
-    thread: Thread,
-    worker: std::sync::Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Longest nap of the thread: how late an event may be told if its wake-up was missed.
-const NAP: Duration = Duration::from_millis(50);
-
-impl Relay {
-    pub(crate) fn start(observer: Box<dyn Observer>, capacity: usize) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue {
-            events: ArrayQueue::new(capacity.max(1)),
-            closed: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-            delivered: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            panicked: AtomicU64::new(0),
-        });
-        let theirs = Arc::clone(&queue);
-        let worker = thread::Builder::new()
-            .name("atrion-observer".into())
-            .spawn(move || theirs.deliver(&*observer))?;
-        Ok(Self {
-            queue,
-            thread: worker.thread().clone(),
-            worker: std::sync::Mutex::new(Some(worker)),
-        })
-    }
-
-    /// Queues an event; never waits, never allocates.
-    pub(crate) fn tell(&self, event: Event) {
-        if self.queue.events.push(event).is_err() {
-            self.queue.dropped.fetch_add(1, Relaxed);
-        } else if self.queue.asleep.load(Relaxed) && self.queue.asleep.swap(false, Relaxed) {
-            self.thread.unpark();
-        }
-    }
-
-    pub(crate) fn health(&self) -> ObserverHealth {
-        ObserverHealth {
-            delivered: self.queue.delivered.load(Relaxed),
-            dropped: self.queue.dropped.load(Relaxed),
-            panicked: self.queue.panicked.load(Relaxed),
-        }
-    }
-
-    /// Lets the thread tell what is queued and end. Does not wait for it: an observer that hangs
-    /// must not hang a shutdown.
-    pub(crate) fn close(&self) {
-        self.queue.closed.store(true, Relaxed);
-        self.thread.unpark();
-        if let Ok(mut worker) = self.worker.lock() {
-            drop(worker.take());
-        }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Queue {
-    fn deliver(&self, observer: &dyn Observer) {
-        loop {
-            while let Some(event) = self.events.pop() {
-                if catch_unwind(AssertUnwindSafe(|| observer.event(&event))).is_ok() {
-                    self.delivered.fetch_add(1, Relaxed);
-                } else {
-                    self.panicked.fetch_add(1, Relaxed);
-                }
-            }
-            if self.closed.load(Relaxed) && self.events.is_empty() {
-                return;
-            }
-            self.asleep.store(true, Relaxed);
-            thread::park_timeout(NAP);
-        }
-    }
 }

@@ -47,6 +47,8 @@ impl Env for Surroundings<'_> {
         None
     }
 
+    fn ticked(&self, _: Timestamp) {}
+
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 

@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atrion_core::time::Timestamp;
 use hashlink::LinkedHashMap;
+use hashlink::linked_hash_map::RawEntryMut;
 use papaya::HashSet;
 
 use crate::cell::Rest;
 use crate::config::Config;
 use crate::route::{Route, RouteState};
+use crate::tally::RestedTally;
 
 /// How many routes one new name looks at, at most, for one that may go.
 const EVICTION_LOOKS: usize = 32;
@@ -25,6 +27,8 @@ const OWN_REFERENCES: usize = 2;
 const REST_LOOKS: usize = 2;
 /// Routes looked at under one lock when all are gone through, so that new names wait shortly.
 const SWEEP_LOOKS: usize = 256;
+/// A visitor of those at rest who lost its way so many times gives up.
+const LOST_LIMIT: u32 = 8;
 /// Room for fewer routes than this is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
 
@@ -56,7 +60,16 @@ impl Borrow<str> for ByName {
 struct Ring {
     routes: Vec<Route>,
     hand: usize,
-    resting: LinkedHashMap<Arc<str>, Rest, RandomState>,
+    resting: LinkedHashMap<Arc<str>, Resting, RandomState>,
+    /// How many ever came to rest.
+    rested: u64,
+}
+
+/// What is kept of a route at rest.
+#[derive(Clone, Debug)]
+pub(crate) struct Resting {
+    pub(crate) cell: Rest,
+    pub(crate) tally: RestedTally,
 }
 
 impl Ring {
@@ -71,6 +84,45 @@ impl Ring {
         }
         self.routes.get(self.hand)
     }
+}
+
+impl Ring {
+    /// Adds to `some` up to `most` of those at rest, going back from the last of `met` that still
+    /// is; from the back if none is. Answers with whether one was.
+    fn resting_before(
+        &mut self,
+        met: &[(Arc<str>, Resting)],
+        most: usize,
+        some: &mut Vec<(Arc<str>, Resting)>,
+    ) -> bool {
+        let known = met.iter().rev().find(|(name, _)| self.resting.contains_key(name));
+        let known = known.map(|(name, _)| Arc::clone(name));
+        let is_known = known.is_some();
+        let mut cursor = match known {
+            Some(name) => match self.resting.raw_entry_mut().from_key(&name) {
+                RawEntryMut::Occupied(entry) => {
+                    let mut cursor = entry.cursor_mut();
+                    cursor.move_prev();
+                    cursor
+                }
+                RawEntryMut::Vacant(_) => return is_known,
+            },
+            None => self.resting.cursor_back_mut(),
+        };
+        while some.len() < most
+            && let Some((name, rest)) = cursor.current()
+        {
+            some.push((Arc::clone(name), rest.clone()));
+            cursor.move_prev();
+        }
+        is_known
+    }
+}
+
+/// A route as a visitor finds it.
+pub(crate) enum Found<'a> {
+    Awake(&'a Route),
+    Resting(&'a Arc<str>, &'a Resting),
 }
 
 pub(crate) struct Registry {
@@ -131,7 +183,7 @@ impl Registry {
         name: &str,
         config: &Config,
         now: Timestamp,
-        make: impl FnOnce(Arc<str>, Option<&Rest>) -> RouteState,
+        make: impl FnOnce(Arc<str>, Option<&Resting>) -> RouteState,
     ) -> Insertion {
         let mut ring = self.ring();
         if let Some(route) = self.find(name) {
@@ -213,6 +265,7 @@ impl Registry {
             };
             let gone = self.take(ring);
             ring.resting.insert(Arc::clone(&gone.0.name), rest);
+            ring.rested += 1;
         }
         if ring.routes.capacity() > 4 * ring.routes.len() + ROOM_KEPT {
             let room = 2 * ring.routes.len();
@@ -237,6 +290,58 @@ impl Registry {
         for entry in &self.by_name.pin() {
             f(&entry.0);
         }
+    }
+
+    /// Calls `f` with every route, those at rest included, without holding a lock meanwhile.
+    ///
+    /// First those at rest, then those awake, then those that came to rest in between: so whoever
+    /// exists throughout is met, if not twice.
+    pub(crate) fn visit(&self, mut f: impl FnMut(Found<'_>)) {
+        let before = self.ring().rested;
+        self.visit_resting(usize::MAX, &mut f);
+        self.for_each(|route| f(Found::Awake(route)));
+        let since = self.ring().rested.wrapping_sub(before);
+        self.visit_resting(usize::try_from(since).unwrap_or(usize::MAX), &mut f);
+    }
+
+    /// Visits those that came to rest last, up to `most`, some at a time.
+    fn visit_resting(&self, most: usize, f: &mut impl FnMut(Found<'_>)) {
+        // Backwards: who comes to rest meanwhile is behind, who is evicted far ahead.
+        let mut left = most.min(self.resting());
+        let mut lost = 0;
+        let mut some: Vec<(Arc<str>, Resting)> = Vec::new();
+        while left > 0 {
+            let met = std::mem::take(&mut some);
+            let found = self.ring().resting_before(&met, left.min(SWEEP_LOOKS), &mut some);
+            if !found && !met.is_empty() {
+                // All of them woke up or were evicted: some of the rest are met again.
+                lost += 1;
+                left = if lost < LOST_LIMIT { most.min(self.resting()) } else { 0 };
+            }
+            left = left.saturating_sub(some.len());
+            if some.is_empty() {
+                return;
+            }
+            for (name, rest) in &some {
+                f(Found::Resting(name, rest));
+            }
+        }
+    }
+
+    /// The route of this name, awake or not.
+    pub(crate) fn look<T>(&self, name: &str, f: impl FnOnce(Found<'_>) -> T) -> Option<T> {
+        if let Some(route) = self.peek(name) {
+            return Some(f(Found::Awake(&route)));
+        }
+        let ring = self.ring();
+        let found =
+            ring.resting.get_key_value(name).map(|(name, rest)| (name.clone(), rest.clone()));
+        drop(ring);
+        if let Some((name, rest)) = found {
+            return Some(f(Found::Resting(&name, &rest)));
+        }
+        // It may have been woken between the two looks.
+        self.peek(name).map(|route| f(Found::Awake(&route)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -265,7 +370,7 @@ impl Route {
     }
 
     /// What to keep of the route while it rests, if it may. Then it is retired.
-    fn rest(&self, config: &Config, now: Timestamp) -> Option<Rest> {
+    fn rest(&self, config: &Config, now: Timestamp) -> Option<Resting> {
         // Ticks alone are no use: somebody may tick all routes every second.
         let idle = now.secs_since(self.0.cell.last_done().max(self.0.created));
         // What the pulse is to share is shared first.
@@ -274,11 +379,11 @@ impl Route {
         }
         // The last requests may not have been counted yet.
         self.tick();
-        let rest = if self.is_marked() { None } else { self.0.cell.rest() };
-        if rest.is_none() {
+        let cell = if self.is_marked() { None } else { self.0.cell.rest() };
+        if cell.is_none() {
             self.0.evicted.store(false, SeqCst);
         }
-        rest
+        Some(Resting { cell: cell?, tally: RestedTally::of(self.tally()) })
     }
 
     /// Marks the route as gone if nobody has a handle on it, so that none will be given out.
@@ -304,14 +409,14 @@ mod tests {
 
     /// The parts of what `tests/memory.rs` measures.
     #[test]
-    fn a_route_at_rest_takes_a_sixth_of_one_in_use() {
+    fn a_route_at_rest_takes_a_quarter_of_one_in_use() {
         let in_use = size_of::<RouteState>();
         println!(
             "in use {in_use} B, of that cell {} B, of that learned {} B; at rest {} B",
             size_of::<Cell>(),
             size_of::<Inner>(),
-            size_of::<Rest>(),
+            size_of::<Resting>(),
         );
-        assert!(size_of::<Rest>() <= 152 && 5 * size_of::<Rest>() < in_use);
+        assert!(size_of::<Resting>() <= 168 && 4 * size_of::<Resting>() < in_use);
     }
 }

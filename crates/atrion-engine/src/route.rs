@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use atrion_core::breaker::{Decision, Mode, RouteState as Reported};
@@ -15,9 +15,10 @@ use atrion_core::units::{Ohms, UnitInterval, Volts};
 use crate::cell::{Calm, Cell, Counts, Env, Force, Refusal, Ticket};
 use crate::hub::Hub;
 use crate::lanes::Lanes;
-use crate::observer::Event;
+use crate::observer::{Event, Interest};
 use crate::permit::{Outcome, OwnedPermit, Permit};
 use crate::shed::{Parts, Reason, Shed};
+use crate::tally::Tallies;
 use crate::tap::Influence;
 
 /// Bounds of a retry hint.
@@ -41,6 +42,10 @@ pub(crate) struct RouteState {
     pub(crate) evicted: AtomicBool,
     /// Noted as changed for the next pulse.
     pub(crate) marked: AtomicBool,
+    /// Whether a refusal was told since the last tick.
+    pub(crate) shed_told: AtomicBool,
+    /// What was admitted and refused by tier, if somebody counts.
+    pub(crate) tallies: Option<Box<Tallies>>,
     /// Whether it is recorded, and as what.
     #[cfg(feature = "trace")]
     pub(crate) tap: crate::tap::Tap,
@@ -79,28 +84,32 @@ impl Env for Route {
 
     fn mode_changed(&self, mode: BreakerMode, at: Timestamp) {
         self.tap_influence(Influence::Mode(mode), at);
-        if self.0.hub.is_observed() {
-            self.0.hub.tell(Event::ModeChanged { route: self.clone(), mode, at });
-        }
+        let event = || Event::ModeChanged { route: self.clone(), mode, at };
+        self.0.hub.tell(Interest::MODES, event);
     }
 
     fn held_changed(&self, held: bool, at: Timestamp) {
         self.tap_influence(Influence::Held(held), at);
         self.mark();
-        if self.0.hub.is_observed() {
-            self.0.hub.tell(Event::Held { route: self.clone(), held, at });
-        }
+        self.0.hub.tell(Interest::MODES, || Event::Held { route: self.clone(), held, at });
     }
 
     fn shared_secs(&self) -> Option<f64> {
         self.0.hub.process.as_ref()?.service_secs()
     }
 
+    fn ticked(&self, at: Timestamp) {
+        // Read first, so that a route that refuses nobody is left in its cache line.
+        if self.0.shed_told.load(Relaxed) {
+            self.0.shed_told.store(false, Relaxed);
+        }
+        self.0.hub.tell(Interest::TICKS, || Event::Ticked { route: self.clone(), at });
+    }
+
     fn shadowed(&self, volts: f64, refusal: &Refusal) {
-        if self.0.hub.is_observed() {
+        if self.0.hub.relays.want(Interest::SHEDS | Interest::FIRST_SHEDS) {
             let voltage = Volts::try_new(volts).unwrap_or(Volts::ZERO);
-            let shed = self.dress(voltage, refusal);
-            self.0.hub.tell(Event::Shed { route: self.clone(), shed, shadow: true });
+            self.tell_shed(self.dress(voltage, refusal), true);
         }
     }
 }
@@ -170,8 +179,20 @@ impl Route {
             Calm::Measured { in_flight, place } => cell.measure(v.get(), in_flight, place, self),
             Calm::Not => self.admit_slow(v)?,
         };
-        let ticket = if ticket.is_in_series() { self.join(v, ticket)? } else { ticket };
+        let ticket = if ticket.is_plain() { ticket } else { self.admitted_with_more(v, ticket)? };
         Ok(self.tap_admitted(v, ticket))
+    }
+
+    /// There is more to an admission: the process's element, or somebody who counts.
+    #[inline]
+    fn admitted_with_more(&self, v: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
+        let ticket = if ticket.is_in_series() { self.join(v, ticket)? } else { ticket };
+        if let Some(tallies) = &self.0.tallies
+            && tallies.admit(v, self.0.cell.lanes())
+        {
+            self.tell_admitted(v, ticket);
+        }
+        Ok(ticket)
     }
 
     #[cold]
@@ -198,10 +219,47 @@ impl Route {
     pub(crate) fn shed(&self, voltage: Volts, refusal: &Refusal) -> Shed {
         let shed = self.dress(voltage, refusal);
         self.tap_refused(&shed);
-        if self.0.hub.is_observed() {
-            self.0.hub.tell(Event::Shed { route: self.clone(), shed, shadow: false });
+        self.tell_shed(shed, false);
+        if let Some(tallies) = &self.0.tallies
+            && tallies.refuse(voltage, refusal.reason)
+        {
+            self.tell_refused(&shed);
         }
         shed
+    }
+
+    fn tell_shed(&self, shed: Shed, shadow: bool) {
+        let mut kinds = Interest::SHEDS;
+        if !self.0.shed_told.load(Relaxed) && !self.0.shed_told.swap(true, Relaxed) {
+            kinds |= Interest::FIRST_SHEDS;
+        }
+        self.0.hub.tell(kinds, || Event::Shed { route: self.clone(), shed, shadow });
+    }
+
+    #[cold]
+    fn tell_admitted(&self, voltage: Volts, ticket: Ticket) {
+        let reason = ticket.shadow_reason();
+        self.0.hub.tell(Interest::DECISIONS, || Event::Decision {
+            route: self.clone(),
+            voltage,
+            admitted: true,
+            resistance: ohms(self.0.cell.resistance_met(ticket) + self.process_ohms()),
+            reason,
+            shadow: reason.is_some(),
+            at: ticket.started().unwrap_or_else(|| self.0.hub.now()),
+        });
+    }
+
+    fn tell_refused(&self, shed: &Shed) {
+        self.0.hub.tell(Interest::DECISIONS, || Event::Decision {
+            route: self.clone(),
+            voltage: shed.voltage,
+            admitted: false,
+            resistance: shed.resistance(),
+            reason: Some(shed.reason),
+            shadow: false,
+            at: self.0.hub.now(),
+        });
     }
 
     fn dress(&self, voltage: Volts, refusal: &Refusal) -> Shed {

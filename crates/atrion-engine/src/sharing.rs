@@ -17,7 +17,7 @@ use crate::cell::{HEALED_OHMS, Heard};
 use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::neighbours::Neighbours;
-use crate::observer::Event;
+use crate::observer::{Event, Interest};
 use crate::route::{Route, RouteState};
 
 /// Routes that one pulse looks at for some that may rest.
@@ -136,7 +136,7 @@ impl PulseSource for Shared {
         if let Some(neighbours) = self.neighbours() {
             neighbours.meet_new_routes(&self.instance);
             while let Some(notice) = neighbours.next_notice() {
-                hub.tell(Event::Cluster(notice));
+                hub.tell(Interest::CLUSTER, || Event::Cluster(notice));
             }
         }
         if changes.wants_all() || hub.take_overflow() {
@@ -189,7 +189,7 @@ impl PulseSource for Shared {
     }
 
     fn on_event(&self, event: &PulseEvent) {
-        self.instance.hub.tell(Event::Pulse(event.clone()));
+        self.instance.hub.tell(Interest::CLUSTER, || Event::Pulse(event.clone()));
     }
 }
 

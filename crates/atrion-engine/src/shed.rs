@@ -25,6 +25,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 5] =
+        [Self::Saturated, Self::Scarred, Self::BreakerOpen, Self::Held, Self::ForcedOpen];
+
     /// A stable identifier for logs, metrics and response bodies.
     pub const fn as_str(self) -> &'static str {
         match self {

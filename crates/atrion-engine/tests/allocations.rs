@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use atrion_core::flow::Priority;
-use atrion_engine::{Atrion, Reason};
+use atrion_engine::{Atrion, Builder, Event, Interest, Observer, Reason};
 use atrion_state::clock::ManualClock;
 
 struct Counting;
@@ -40,22 +40,39 @@ fn allocations(f: impl FnOnce()) -> u64 {
 
 #[test]
 fn the_request_path_allocates_nothing() {
-    whatever_happens(false);
+    whatever_happens(Atrion::builder());
 }
 
 #[test]
 fn neither_does_it_with_the_process_in_series() {
-    whatever_happens(true);
+    whatever_happens(Atrion::builder().process_circuit(true));
 }
 
-fn whatever_happens(process_circuit: bool) {
+/// Whoever is told frees the events on its own thread.
+struct Watches;
+
+impl Observer for Watches {
+    fn event(&self, _: &Event) {}
+
+    fn interest(&self) -> Interest {
+        Interest::ALL
+    }
+}
+
+#[test]
+fn neither_does_it_when_everything_is_counted_and_told() {
+    let builder = Atrion::builder().tally(true).sample_decisions(1);
+    whatever_happens(builder.observer(Watches).observer(Watches));
+}
+
+fn whatever_happens(builder: Builder) {
     assert!(
         allocations(|| drop(std::hint::black_box(Box::new([0u8; 64])))) > 0,
         "the counter works"
     );
 
     let clock = ManualClock::new();
-    let builder = Atrion::builder().clock(clock.clone()).seed(7).process_circuit(process_circuit);
+    let builder = builder.clock(clock.clone()).seed(7);
     let atrion = builder.build().expect("valid");
     let route = atrion.route("checkout");
     let mut held = Vec::with_capacity(4096);

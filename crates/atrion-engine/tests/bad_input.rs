@@ -1,18 +1,19 @@
 //! Hostile names, broken clocks, lost permits, panicking observers: counted or refused, never a
 //! crash, a wait or a corrupted state.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use atrion_core::flow::Priority;
+use atrion_core::law::Phase;
 use atrion_core::time::Timestamp;
 use atrion_core::units::Volts;
 use atrion_engine::{
     Atrion, Config, Event, Force, OVERFLOW_ROUTE, Observer, ROUTE_NAME_LIMIT, Reason, Route,
     RouteNameError,
 };
-use atrion_state::clock::ManualClock;
+use atrion_state::clock::{Clock, ManualClock};
 
 fn instance(config: Config) -> (Atrion, ManualClock) {
     let clock = ManualClock::new();
@@ -106,6 +107,43 @@ fn clocks_that_stand_still_step_back_or_leap_harm_nothing() {
     assert!(e.flows());
     assert!(e.parallelism.is_some_and(|c| c.is_finite() && c >= 1.0), "{e:?}");
     assert!(e.service_secs.is_some_and(|s| s.is_finite() && s < 1.0), "{e:?}");
+}
+
+/// What a thread sees that is held up between reading the clock and acting on it: one reading of the
+/// past, once.
+#[derive(Clone)]
+struct HeldUp {
+    clock: ManualClock,
+    next_is_late_by: Arc<AtomicU64>,
+}
+
+impl Clock for HeldUp {
+    fn now(&self) -> Timestamp {
+        let late_by = self.next_is_late_by.swap(0, SeqCst);
+        Timestamp::from_nanos(self.clock.now().as_nanos().saturating_sub(late_by))
+    }
+}
+
+#[test]
+fn requests_that_end_together_do_not_begin_the_start_up_anew() {
+    // A microsecond between two cores, a time slice of a thread that was preempted.
+    for late_by in [Duration::from_micros(1), Duration::from_millis(4)] {
+        let clock = HeldUp { clock: ManualClock::new(), next_is_late_by: Arc::default() };
+        let atrion = Atrion::builder().clock(clock.clone()).seed(42).build().expect("valid");
+        let route = atrion.route("r");
+        for _ in 0..300 {
+            let pair = [Priority::Normal; 2].map(|p| route.admit(p).expect("calm"));
+            clock.clock.advance(Duration::from_millis(10));
+            let [first, second] = pair;
+            first.success();
+            clock.next_is_late_by.store(late_by.as_nanos() as u64, SeqCst);
+            second.success();
+        }
+        let learned = route.explain(Priority::Normal);
+        assert_eq!(learned.phase, Phase::Running, "{late_by:?} late: {learned:?}");
+        let rate = learned.capacity_rate.expect("known");
+        assert!((100.0..=300.0).contains(&rate), "two in each 10 ms: {rate}/s");
+    }
 }
 
 #[test]

@@ -56,10 +56,11 @@ impl Past {
 }
 
 /// Bytes for each of `routes` routes besides their names: in use, and at rest.
-fn measured(routes: usize, past: Past) -> (usize, usize) {
+fn measured(routes: usize, past: Past, tally: bool) -> (usize, usize) {
     let config = Config::builder().route_limit(routes).route_idle_secs(IDLE_SECS).build();
     let clock = ManualClock::new();
     let builder = Atrion::builder().clock(clock.clone()).seed(1).config(config.expect("valid"));
+    let builder = builder.tally(tally);
     let atrion = builder.build().expect("valid");
     let names: Vec<String> = (0..routes).map(|i| format!("api/v1/resource/{i}")).collect();
     let name_bytes: usize = names.iter().map(String::len).sum();
@@ -90,14 +91,18 @@ fn measured(routes: usize, past: Past) -> (usize, usize) {
 
 #[test]
 fn idle_routes_stay_within_the_goal() {
-    for (routes, past) in [
-        (100_000, Past::Untouched),
-        (100_000, Past::InStartup),
-        (100_000, Past::Learned),
-        (1_000_000, Past::InStartup),
+    for (routes, past, tally) in [
+        (100_000, Past::Untouched, false),
+        (100_000, Past::InStartup, false),
+        (100_000, Past::Learned, false),
+        (100_000, Past::Learned, true),
+        (1_000_000, Past::InStartup, false),
     ] {
-        let (in_use, resting) = measured(routes, past);
-        println!("{routes} routes, {past:?}: {in_use} B in use, {resting} B at rest, each");
+        let (in_use, resting) = measured(routes, past, tally);
+        let with = if tally { "with" } else { "without" };
+        println!(
+            "{routes} routes, {past:?}, {with} a tally: {in_use} B in use, {resting} B at rest, each"
+        );
         assert!(resting <= GOAL, "{past:?}: {resting} B at rest");
     }
 }

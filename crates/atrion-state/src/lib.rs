@@ -9,10 +9,12 @@
 //! | [`peers`] | the cluster's part of the port: what each other node last said |
 //! | [`license`] | what the user says about the licence, for the providers that need one |
 //! | [`in_memory`] | the default provider: bounded, least recently used goes first |
+//! | [`composed`] | one provider of two: one shares, the other remembers |
 //! | [`manager`] | a cache of routes with lock-free reads that feeds the pulse |
 //! | [`pulse`] | compute, buffer, push, pull: a machine without I/O |
 //! | `driver` | the pulse as a task on tokio (feature `tokio`) |
 //! | [`manual`] | the pulse for programs without a runtime |
+//! | [`retry`] | how long to wait before trying again, and how often to complain |
 //! | [`clock`] | the only place that reads the machine's clock |
 //! | [`entropy`], [`blocking`] | seeded draws; waiting for one future on this thread |
 //!
@@ -40,6 +42,7 @@
 
 pub mod blocking;
 pub mod clock;
+pub mod composed;
 mod contain;
 #[cfg(feature = "test-util")]
 pub mod contract;
@@ -55,6 +58,7 @@ pub mod manual;
 pub mod peers;
 pub mod provider;
 pub mod pulse;
+pub mod retry;
 mod runner;
 mod shim;
 #[cfg(test)]

@@ -94,6 +94,25 @@ pub struct License {
     pub policy: LicensePolicy,
 }
 
+/// How a licence stands, as the provider that needs it sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LicenseView {
+    /// A stable word: `valid`, `expiring`, `grace`, `expired`, `missing` or `invalid`.
+    pub status: &'static str,
+    /// The status in a sentence: what it is, and what to do.
+    pub message: String,
+    /// Days until it ends, or in grace until the grace does; `None` if it does not work.
+    pub days_left: Option<u32>,
+}
+
+impl LicenseView {
+    /// One that stands so.
+    pub fn new(status: &'static str, message: impl Into<String>, days_left: Option<u32>) -> Self {
+        Self { status, message: message.into(), days_left }
+    }
+}
+
 /// The licence does not cover what it is needed for, and the policy is strict.
 #[derive(Debug, Error)]
 #[error("the licence does not cover {feature}")]

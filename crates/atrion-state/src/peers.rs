@@ -132,6 +132,12 @@ pub trait Peers: Send + Sync + 'static {
     /// `reports`. At most one for each node.
     fn reports(&self, route: RouteId, now: Timestamp, reports: &mut Vec<Report>);
 
+    /// The same with the node that said it, for people to look at. Empty unless overridden.
+    fn voices(&self, route: RouteId, now: Timestamp) -> Vec<(NodeId, Report)> {
+        let _ = (route, now);
+        Vec::new()
+    }
+
     /// All nodes that are believed to be alive, this one first.
     fn nodes(&self, now: Timestamp) -> Vec<Node>;
 

@@ -11,7 +11,7 @@ use atrion_core::vector::PhysicsVector;
 use futures_core::Stream;
 
 pub use crate::error::{Cause, ProviderError};
-pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+pub use crate::license::{License, LicensePolicy, LicenseRefused, LicenseSource, LicenseView};
 pub use crate::peers::{Node, NodeId, Notice, Peers, RouteId};
 use crate::pulse::PulseConfig;
 
@@ -69,6 +69,24 @@ pub enum Health {
     /// Meant to be connected, but the store does not serve at the moment. Local protection goes
     /// on without it.
     Degraded,
+}
+
+/// What a provider tells of itself, for operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// How its licence stands; `None` if it needs none, or was given none yet.
+    pub license: Option<LicenseView>,
+    /// Messages and stored values that it refused because they were not what they should be:
+    /// garbage, lies, numbers out of range. Only grows.
+    pub refused: u64,
+}
+
+impl Vitals {
+    /// Those of a provider with this licence, which has refused so much.
+    pub const fn new(license: Option<LicenseView>, refused: u64) -> Self {
+        Self { license, refused }
+    }
 }
 
 /// Remembers and shares the state of routes: memory, Redis, PostgreSQL or anything else.
@@ -195,6 +213,13 @@ pub trait StateProvider: Send + Sync + 'static {
     /// Not connected, or the store cannot be read.
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<RouteVector>, ProviderError>>;
 
+    /// What the store remembered and could not say when [`snapshot`](Self::snapshot) was asked,
+    /// because it was away then: each vector once. The pulse asks at every visit and treats the
+    /// answer as a late part of the snapshot. Returns at once. Nothing unless overridden.
+    fn recalled(&self) -> Vec<RouteVector> {
+        Vec::new()
+    }
+
     /// What other nodes write, from now on (clauses 16 to 18). `None` if the provider does not
     /// share, which is the default. On a provider that is not connected the stream ends at once.
     fn subscribe(&self) -> Option<BoxStream<RemoteVector>> {
@@ -223,6 +248,15 @@ pub trait StateProvider: Send + Sync + 'static {
         PulseConfig::default()
     }
 
+    /// Puts this provider, which shares, and one that remembers together: see
+    /// [`Composed`](crate::composed::Composed).
+    fn remembered_by(self, remembering: impl StateProvider) -> crate::composed::Composed
+    where
+        Self: Sized,
+    {
+        crate::composed::Composed::new(self, remembering)
+    }
+
     /// Takes the licence that the user gave, for providers that need one. Called once, before
     /// [`connect`](Self::connect), and again whenever the user replaces it. Takes any unless
     /// overridden.
@@ -234,6 +268,11 @@ pub trait StateProvider: Send + Sync + 'static {
     fn license(&self, license: &License) -> Result<(), LicenseRefused> {
         let _ = license;
         Ok(())
+    }
+
+    /// What there is to tell of it, without waiting. Nothing unless overridden.
+    fn vitals(&self) -> Vitals {
+        Vitals::default()
     }
 }
 
@@ -283,6 +322,10 @@ impl<P: StateProvider + ?Sized> StateProvider for Arc<P> {
         P::snapshot(self)
     }
 
+    fn recalled(&self) -> Vec<RouteVector> {
+        P::recalled(self)
+    }
+
     fn subscribe(&self) -> Option<BoxStream<RemoteVector>> {
         P::subscribe(self)
     }
@@ -305,5 +348,9 @@ impl<P: StateProvider + ?Sized> StateProvider for Arc<P> {
 
     fn license(&self, license: &License) -> Result<(), LicenseRefused> {
         P::license(self, license)
+    }
+
+    fn vitals(&self) -> Vitals {
+        P::vitals(self)
     }
 }

@@ -24,7 +24,6 @@
 //!   [`Clock`](crate::clock::Clock).
 
 mod alarm;
-mod backoff;
 mod buffer;
 mod config;
 mod decide;

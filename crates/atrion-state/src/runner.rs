@@ -68,6 +68,19 @@ impl<C: Clock> Runner<C> {
         }) {
             self.pulse.handle_health(health, trouble.as_deref(), now, self.draws.draw());
         }
+        if let Ok(recalled) = contain(|| self.provider.recalled())
+            && !recalled.is_empty()
+        {
+            self.warm_start(recalled);
+        }
+    }
+
+    fn warm_start(&mut self, vectors: Vec<RouteVector>) {
+        let now = self.clock.now();
+        let vectors = self.pulse.handle_snapshot(vectors, now);
+        if contain(|| self.source.warm_start(vectors, now)).is_err() {
+            self.pulse.handle_source_panic();
+        }
     }
 
     fn next_call(&mut self) -> Option<Call> {
@@ -109,10 +122,7 @@ impl<C: Clock> Runner<C> {
                 return stream;
             }
             Ok(Reply::Snapshot(vectors)) => {
-                let vectors = self.pulse.handle_snapshot(std::mem::take(vectors), now);
-                if contain(|| self.source.warm_start(vectors, now)).is_err() {
-                    self.pulse.handle_source_panic();
-                }
+                self.warm_start(std::mem::take(vectors));
                 Ok(())
             }
             Ok(Reply::Done) => Ok(()),

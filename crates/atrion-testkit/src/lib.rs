@@ -5,10 +5,16 @@
 //! the proxy says so, and every wait has an end.
 //!
 //! Redis runs from the `redis-server` in the path, on ports of its own and without writing to disk;
-//! a service of the machine is never used.
+//! PostgreSQL from Debian's newest or the path, in a folder of its own and never as the superuser;
+//! Prometheus from `prometheus` and `promtool`, in a folder of its own. A service of the machine is
+//! never used.
 
+#[cfg(feature = "browser")]
+pub mod browser;
 pub mod certificates;
 pub mod cluster;
+pub mod postgres;
+pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod resp;
@@ -16,8 +22,12 @@ pub mod sentinel;
 
 mod process;
 
+#[cfg(feature = "browser")]
+pub use browser::Browser;
 pub use certificates::Certificates;
 pub use cluster::RedisCluster;
+pub use postgres::{PostgresOptions, PostgresServer};
+pub use prometheus::{PrometheusServer, Series};
 pub use proxy::{Direction, Event, Fault, FaultProxy};
 pub use redis::{RedisOptions, RedisServer};
 pub use sentinel::Sentinels;

@@ -58,15 +58,15 @@ impl Process {
     }
 
     fn start(program: &OsStr, config: &Path, extra: &[&str], log: &Path) -> Result<Self, Failure> {
-        let output = fs::File::create(log)?;
-        let child = Command::new(program)
-            .arg(config)
-            .args(extra)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn();
-        let program = program.display();
+        let mut line = Command::new(program);
+        line.arg(config).args(extra);
+        Self::spawn(line, &program.display().to_string(), log)
+    }
+
+    /// Starts what `line` says; what it says goes to `log`.
+    pub(crate) fn spawn(mut line: Command, program: &str, log: &Path) -> Result<Self, Failure> {
+        let output = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let child = line.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
         child.map(Self).map_err(|error| {
             Failure::new(if error.kind() == std::io::ErrorKind::NotFound {
                 format!("`{program}` is not installed: run `cargo xtask setup`")
@@ -96,6 +96,30 @@ impl Process {
         }
     }
 
+    /// The processes that it has started and that are there.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id()));
+        let lists = tasks.into_iter().flatten().flatten().map(|task| task.path().join("children"));
+        let ids = lists.flat_map(|list| {
+            let list = fs::read_to_string(list).unwrap_or_default();
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()
+        });
+        ids.collect()
+    }
+
+    /// Sends a signal to all of them; one that has ended meanwhile needs none.
+    pub(crate) fn signal_children(&self, name: &str) -> Result<(), Failure> {
+        for child in self.children() {
+            let status = Command::new("kill")
+                .arg(format!("-{name}"))
+                .arg(child.to_string())
+                .stderr(Stdio::null())
+                .status();
+            status.map_err(|e| Failure::new(format!("`kill` cannot be started: {e}")))?;
+        }
+        Ok(())
+    }
+
     /// Whether all of its threads are stopped, as the kernel says. A signal to stop takes effect
     /// some time after it was sent.
     pub(crate) fn is_stopped(&self) -> bool {
@@ -112,6 +136,14 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether a process runs. One that has ended and that nobody has asked for its end does not.
+pub(crate) fn is_alive(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
 /// A port that nobody listens on, nor on the one 10,000 above it, which a node of a Redis Cluster

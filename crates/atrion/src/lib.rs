@@ -79,14 +79,42 @@
 //! Redis may be slow, hung or gone, and the licence missing: requests do not notice. See
 //! `docs/cluster.md` and `docs/licensing.md`.
 //!
+//! # Restarts that remember
+//!
+//! With the feature `postgres` and a licence key, a restarted process knows which dependencies were in
+//! trouble:
+//!
+//! ```no_run
+//! # #[cfg(feature = "postgres")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use atrion::{Atrion, PostgresPersistenceAdapter};
+//! use std::env;
+//!
+//! let atrion = Atrion::builder()
+//!     .provider(PostgresPersistenceAdapter::builder().url(env::var("DATABASE_URL")?).build()?)
+//!     .license(env::var("ATRION_LICENSE_KEY"))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "postgres"))]
+//! # fn main() {}
+//! ```
+//!
+//! Redis shares and PostgreSQL remembers with
+//! `RedisClusterProvider::builder()…build()?.remembered_by(PostgresPersistenceAdapter::builder()…build()?)`,
+//! a method of [`StateProvider`]. See `docs/postgres.md`.
+//!
 //! # Features
 //!
 //! None is on by default; the default build starts no thread and needs no runtime.
 //!
 //! - `cluster`: sharing over Redis, with the client `redis`; `fred`: with the client `fred`.
+//! - `postgres`: state that survives restarts, in PostgreSQL.
+//! - `studio`: the dashboard, one call (`atrion::studio::serve`) or mounted into an axum application.
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
+//! - `metrics`, `otel`, `tracing`: what happens, for those who watch; `observe`: readiness alone.
 //! - `trace`: recording what routes go through (`Atrion::record`), for `cargo xtask sim replay`.
 
 #[cfg(any(feature = "cluster", feature = "fred"))]
@@ -102,16 +130,22 @@ pub use atrion_core::vector::PhysicsVector;
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, OVERFLOW_ROUTE, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit,
-    ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, Shed, Stats,
+    Force, Forced, Hearing, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth,
+    Outcome, OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError,
+    RouteReport, Shed, Stats, Subscription, Tally, Voice,
 };
+#[cfg(feature = "postgres")]
+pub use atrion_postgres::{PostgresConfigError, PostgresPersistenceAdapter};
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
+pub use atrion_state::composed::Composed;
 pub use atrion_state::in_memory::InMemoryProvider;
-pub use atrion_state::license::{License, LicensePolicy, LicenseRefused, LicenseSource};
+pub use atrion_state::license::{
+    License, LicensePolicy, LicenseRefused, LicenseSource, LicenseView,
+};
 pub use atrion_state::manager::StateManager;
 pub use atrion_state::peers::{Node, NodeId, Notice, Peers};
-pub use atrion_state::provider::{self, Health, StateProvider};
+pub use atrion_state::provider::{self, Health, StateProvider, Vitals};
 pub use atrion_state::pulse;
 
 /// The physics, for those who want only that: pure functions and machines, `no_std`.
@@ -121,9 +155,22 @@ pub use atrion_core as core;
 #[cfg(any(feature = "cluster", feature = "fred"))]
 pub use atrion_cluster as cluster;
 
-/// Licence keys (features `cluster` and `fred`): what the providers check them with.
-#[cfg(any(feature = "cluster", feature = "fred"))]
+/// State in PostgreSQL (feature `postgres`): settings, counters, what can be wrong.
+#[cfg(feature = "postgres")]
+pub use atrion_postgres as postgres;
+
+/// The dashboard (feature `studio`).
+#[cfg(feature = "studio")]
+pub use atrion_studio as studio;
+
+/// Licence keys (features of the commercial parts): what they are checked with.
+#[cfg(any(feature = "cluster", feature = "fred", feature = "postgres", feature = "studio"))]
 pub use atrion_license as license;
+
+/// Metrics, tracing events, readiness (features `metrics`, `otel`, `tracing`, and `observe` for what
+/// all three share): see `docs/observability.md`.
+#[cfg(feature = "observe")]
+pub use atrion_observe as observe;
 
 /// Tower middleware (feature `tower`).
 #[cfg(feature = "tower")]

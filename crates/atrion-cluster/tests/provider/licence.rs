@@ -63,6 +63,8 @@ async fn what_is_no_licence_keeps_to_memory_and_says_so(client: Client) {
         let pod = Pod::with_key(node(client, &url, "pod"), &key);
         let (status, sentence) = pod.provider.license_status().expect("it was looked at");
         assert_eq!(status, code, "{sentence}");
+        let view = pod.provider.vitals().license.expect("it was looked at");
+        assert_eq!((view.status, &view.message, view.days_left), (code, &sentence, None));
         assert!(!logs::leaks(&sentence), "{sentence}");
         until("one error says what is wrong", || {
             let told = |notice: &Notice| {

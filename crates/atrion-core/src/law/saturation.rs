@@ -17,6 +17,8 @@ const SERVICE_WEIGHT: (f64, f64) = (1e-4, 1.0 / 128.0);
 /// Time without congestion, in seconds and in service times, before in-flight counts as capacity.
 const CALM_SECS: f64 = 0.3;
 const CALM_SERVICE_TIMES: f64 = 4.0;
+/// In such a time this share must have returned of what that many in flight would have done.
+const DONE_SHARE: f64 = 0.25;
 /// Time constants in service times: standing-queue detector and relaxation of growth.
 const STANDING_SERVICE_TIMES: f64 = 30.0;
 const GROWTH_SERVICE_TIMES: f64 = 10.0;
@@ -65,6 +67,8 @@ pub(super) struct Saturation {
     mean_in_flight: f64,
     calm_minimum: f64,
     calm_since: Timestamp,
+    /// Successes in it.
+    calm_done: f32,
     /// C: parallelism; g: trial growth on top of it.
     pub(super) parallelism: f64,
     growth: f64,
@@ -95,6 +99,7 @@ impl Saturation {
             mean_in_flight: learned.mean_in_flight,
             calm_minimum: learned.mean_in_flight,
             calm_since: now,
+            calm_done: 0.0,
             parallelism: math::max(parallelism, 1.0),
             growth: 1.0,
             grown_at: now,
@@ -216,9 +221,16 @@ impl Saturation {
         } else {
             self.capacity_rate = math::max(self.capacity_rate, self.present_rate);
             self.calm_minimum = math::min(self.calm_minimum, self.mean_in_flight);
+            self.calm_done += w.successes as f32;
             let needed = math::max(CALM_SECS, CALM_SERVICE_TIMES * self.service_secs);
-            if now.secs_since(self.calm_since) >= needed {
-                self.parallelism = math::max(self.parallelism, self.calm_minimum);
+            let calm_secs = now.secs_since(self.calm_since);
+            if calm_secs >= needed {
+                // Nothing says that a service is slow that returns nothing: it hangs, or it has
+                // collapsed. What it holds then is not what it works on.
+                let expected = self.calm_minimum * calm_secs / self.service_secs;
+                if f64::from(self.calm_done) >= DONE_SHARE * expected {
+                    self.parallelism = math::max(self.parallelism, self.calm_minimum);
+                }
                 self.restart_calm(now);
             }
         }
@@ -247,6 +259,7 @@ impl Saturation {
 
     fn restart_calm(&mut self, now: Timestamp) {
         self.calm_since = now;
+        self.calm_done = 0.0;
         self.calm_minimum = self.mean_in_flight;
     }
 

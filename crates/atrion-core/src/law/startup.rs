@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! success at n while calm, n >= L/2:   L <- L + 1        no concurrency is granted that nobody used
-//! bound  <=>  somebody was refused at a limit of at least L/2, L as of the end
+//! stuck  <=>  nothing came back for 4 yardstick latencies and a second, with L/2 in flight
+//! bound  <=>  stuck, or somebody was refused at a limit of at least L/2, L as of the end
 //! ```
 
 use super::LawConfig;
@@ -40,6 +41,10 @@ const ENOUGH_SUCCESSES: u32 = 30;
 /// The start lasts this many yardstick latencies, within the bounds below.
 const START_LATENCIES: f64 = 20.0;
 const START_SECS: (f64, f64) = (1.0, 10.0);
+/// With half of the limit in flight, so many yardstick latencies (and seconds) without a success end
+/// the start: that many at once were too many.
+const STUCK_LATENCIES: f64 = 4.0;
+const STUCK_SECS: f64 = 1.0;
 /// Latencies are kept apart by the in-flight count they were admitted at: bucket `k` takes counts
 /// from `BUCKETS[k]` up to the next.
 const BUCKETS: [u32; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
@@ -96,7 +101,7 @@ impl Sums {
 pub(super) struct Startup {
     limit: f64,
     /// The highest limit that refused anybody; zero if none did.
-    bound_at: f64,
+    bound_at: f32,
     first_at: Option<Timestamp>,
     yardstick: Latencies,
     recent_ln: f64,
@@ -106,6 +111,8 @@ pub(super) struct Startup {
     sum_ln_squared: f32,
     sampled: u32,
     in_flight_secs: f64,
+    /// Seconds since the last success with requests in flight.
+    silent_secs: f32,
     buckets: [Sums; BUCKETS.len()],
 }
 
@@ -122,6 +129,7 @@ impl Startup {
             sum_ln_squared: 0.0,
             sampled: 0,
             in_flight_secs: 0.0,
+            silent_secs: 0.0,
             buckets: [Sums::default(); BUCKETS.len()],
         }
     }
@@ -187,6 +195,7 @@ impl Startup {
             math::ewma_weight(CALM_SAMPLES, f64::from(count))
         };
         self.recent_ln += weight * (ln - self.recent_ln);
+        self.silent_secs = 0.0;
         self.successes = self.successes.saturating_add(count);
         if self.is_calm() {
             self.limit += f64::from(used);
@@ -194,7 +203,7 @@ impl Startup {
     }
 
     fn is_limit_bound(&self) -> bool {
-        self.bound_at > 0.0 && self.bound_at >= BOUND_SHARE * self.limit
+        self.bound_at > 0.0 && f64::from(self.bound_at) >= BOUND_SHARE * self.limit
     }
 
     fn is_calm(&self) -> bool {
@@ -213,7 +222,7 @@ impl Startup {
     ) -> Option<Learned> {
         let first_at = *self.first_at.get_or_insert(now);
         if refused {
-            self.bound_at = self.limit;
+            self.bound_at = self.limit as f32;
         }
         self.in_flight_secs += f64::from(in_flight) * dt_secs;
         let elapsed = now.secs_since(first_at);
@@ -223,13 +232,30 @@ impl Startup {
         });
         let done = known && self.successes >= ENOUGH_SUCCESSES && long_enough;
         let disturbed = known && self.is_limit_bound() && !self.is_calm();
-        if (done || disturbed) && elapsed > 0.0 { self.learned(elapsed) } else { None }
+        self.silent_secs = if in_flight > 0 { self.silent_secs + dt_secs as f32 } else { 0.0 };
+        let stuck = self.is_stuck(in_flight);
+        if (done || disturbed || stuck) && elapsed > 0.0 {
+            let learned = self.learned(elapsed)?;
+            Some(Learned { limit_bound: learned.limit_bound || stuck, ..learned })
+        } else {
+            None
+        }
+    }
+
+    /// Much is in flight and nothing comes back: so many at once were too many, and whoever waits
+    /// for enough successes to end the start waits for ever.
+    fn is_stuck(&self, in_flight: u32) -> bool {
+        let silent = f64::from(self.silent_secs);
+        f64::from(in_flight) >= USED_SHARE * self.limit
+            && silent >= STUCK_SECS
+            && self.yardstick.mean().is_some_and(|mean| silent >= STUCK_LATENCIES * mean)
     }
 
     pub(super) fn rebase(&mut self, now: Timestamp) {
         // Rates over a time that did not pass would be absurd: count anew.
         self.first_at = Some(now);
         self.successes = 0;
+        self.silent_secs = 0.0;
         self.in_flight_secs = 0.0;
         self.buckets = [Sums::default(); BUCKETS.len()];
     }

@@ -66,6 +66,41 @@ fn startup_bound(startup: &mut Startup, grown_by: u32) -> bool {
     learned(startup, false).limit_bound
 }
 
+/// Ticks of 50 ms with this many in flight and nothing coming back; the start's end, if it came.
+fn silence(startup: &mut Startup, in_flight: u32, secs: f64) -> Option<Learned> {
+    let ticks = (secs / 0.05) as u64;
+    (1..=ticks).find_map(|tick| {
+        let now = Timestamp::from_secs(1).add_secs(0.05 * tick as f64);
+        startup.tick(in_flight, false, 0.05, now)
+    })
+}
+
+/// One core with contention: the first limit alone collapsed it, and the start waited for thirty
+/// successes that never came.
+#[test]
+fn a_start_that_collapsed_the_service_ends_under_load() {
+    let mut startup = start();
+    assert_eq!(startup.tick(1, false, 0.0, Timestamp::from_secs(1)), None);
+    succeed(&mut startup, 5, 1, 0.2);
+    assert_eq!(silence(&mut startup, 12, 0.7), None, "a gap of three latencies is none");
+    succeed(&mut startup, 1, 12, 0.2);
+    assert_eq!(silence(&mut startup, 12, 0.7), None, "whatever returns begins it anew");
+    let learned = silence(&mut startup, 12, 0.4).expect("a second and four latencies are over");
+    assert!(learned.limit_bound, "what was seen was seen under load: it is measured again");
+    assert!((learned.service_secs - 0.2).abs() < 1e-6, "{learned:?}");
+}
+
+#[test]
+fn few_in_flight_and_idle_times_are_no_collapse() {
+    let mut startup = start();
+    assert_eq!(startup.tick(1, false, 0.0, Timestamp::from_secs(1)), None);
+    succeed(&mut startup, 5, 1, SECS);
+    let few = startup.limit() / 2 - 1;
+    assert_eq!(silence(&mut startup, few, 30.0), None, "one long request is not a collapse");
+    assert_eq!(silence(&mut startup, 0, 600.0), None);
+    assert_eq!(silence(&mut startup, 16, 0.5), None, "the idle time before does not count");
+}
+
 proptest! {
     /// However long a start lasts, a surge finds at most what was there, or twice what was used
     /// and one more.

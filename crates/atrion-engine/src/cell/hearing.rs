@@ -67,6 +67,12 @@ impl Cell {
         Moment { now, in_flight: self.present(self.traffic.read()), draw }
     }
 
+    /// How what others say acts: the ohms that it adds, and the share of the own scar that counts.
+    pub(crate) fn heeded(&self) -> (f64, f64) {
+        let inner = self.inner();
+        inner.hearsay.as_ref().map_or((0.0, 1.0), |h| (h.hearsay_ohms(), h.own_share()))
+    }
+
     /// Whether the route follows what others say.
     pub(crate) fn is_hearing(&self) -> bool {
         self.inner().hearsay.is_some()

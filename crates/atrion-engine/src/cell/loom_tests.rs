@@ -12,7 +12,7 @@ use atrion_core::time::Timestamp;
 
 use crate::lanes::Lanes;
 
-use super::{Cell, Env, Kind, Refusal};
+use super::{Cell, Env, Kind, Refusal, Setup};
 
 struct Fixed {
     now: Timestamp,
@@ -41,6 +41,7 @@ impl Env for Fixed {
     fn shared_secs(&self) -> Option<f64> {
         None
     }
+    fn ticked(&self, _: Timestamp) {}
     fn shadowed(&self, _: f64, _: &Refusal) {}
 }
 
@@ -64,7 +65,7 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 fn no_completion_is_lost_between_recording_and_ticking() {
     model(1, || {
         let env = at(0, 16.0);
-        let cell = Arc::new(Cell::new(false, false, env.now, &env.law));
+        let cell = Arc::new(Cell::new(Setup::default(), env.now, &env.law));
         let worker = {
             let cell = Arc::clone(&cell);
             thread::spawn(move || {
@@ -89,7 +90,7 @@ fn no_completion_is_lost_between_recording_and_ticking() {
 fn a_wall_admits_exactly_its_limit() {
     model(2, || {
         let env = at(0, 1.0);
-        let cell = Arc::new(Cell::new(false, false, env.now, &env.law));
+        let cell = Arc::new(Cell::new(Setup::default(), env.now, &env.law));
         let other = {
             let cell = Arc::clone(&cell);
             thread::spawn(move || cell.admit(20.0, &at(1, 1.0)).is_ok())
@@ -105,7 +106,7 @@ fn a_wall_admits_exactly_its_limit() {
 fn an_open_route_sends_one_probe_at_a_time() {
     model(1, || {
         let env = at(0, 16.0);
-        let cell = Arc::new(Cell::new(false, false, env.now, &env.law));
+        let cell = Arc::new(Cell::new(Setup::default(), env.now, &env.law));
         {
             let mut inner = cell.inner();
             let breaker = inner.element.breaker_mut();

@@ -1,5 +1,6 @@
 //! Reading: what the published state says, without changing it.
 
+use crate::lanes::Lanes;
 use crate::shed::{Parts, Reason};
 use atrion_core::law::{Element, Gate, LawConfig, WALL_OHMS, ground_after};
 use atrion_core::math;
@@ -162,6 +163,12 @@ impl Cell {
         }
         control & (FORCED_OPEN | OPEN | HELD) == 0
             && math::min(volts, WALL_OHMS) > self.resistance()
+    }
+
+    /// The counters of single threads, if the route is hot.
+    #[inline]
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        self.traffic.lanes()
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use atrion_core::law::{Element, LawConfig, Rested};
 use atrion_core::time::Timestamp;
 
-use super::{AtomicU32, AtomicU64, Cell, HEALED_OHMS, Inner};
+use super::{AtomicU32, AtomicU64, Cell, HEALED_OHMS, Inner, Setup};
 use crate::counter::Traffic;
 
 /// A [`Cell`] at rest.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rest {
     element: Rested,
     completed: u32,
@@ -47,7 +47,8 @@ impl Cell {
     }
 
     /// The cell as it was. Tick it before its first use.
-    pub(crate) fn woken(rest: &Rest, series: bool, now: Timestamp, law: &LawConfig) -> Self {
+    pub(crate) fn woken(rest: &Rest, setup: Setup, now: Timestamp, law: &LawConfig) -> Self {
+        let setup = Setup { shadow: rest.shadow, ..setup };
         let mut element = rest.element.wake(law);
         // Of the demand of so long ago next to nothing is left.
         element.breaker_mut().count_from(rest.arrivals(), now);
@@ -61,7 +62,7 @@ impl Cell {
             avoided: AtomicU32::new(rest.avoided),
             ground: AtomicU32::new(rest.ground),
             marks: AtomicU32::new(rest.marks),
-            ..Self::of(Inner::new(element, rest.completed, rest.shadow, series), now)
+            ..Self::of(Inner::new(element, rest.completed, setup), now)
         }
         .published(now, law)
     }
@@ -77,7 +78,7 @@ impl Rest {
 }
 
 impl Inner {
-    pub(super) const fn new(element: Element, completed: u32, shadow: bool, series: bool) -> Self {
+    pub(super) const fn new(element: Element, completed: u32, setup: Setup) -> Self {
         Self {
             element,
             reported: None,
@@ -86,8 +87,9 @@ impl Inner {
             completed,
             era: 0,
             scout_sent_at: None,
-            series: if series { Some(0.0) } else { None },
-            shadow,
+            series: if setup.series { Some(0.0) } else { None },
+            watched: setup.watched,
+            shadow: setup.shadow,
             force: None,
         }
     }

@@ -7,10 +7,10 @@ use std::sync::TryLockError;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
-    CONGESTED, Cell, ERA_SHIFT, EXACT, Env, FARTHEST_TICK_NANOS, FEWEST_SHARES, FORCED_CLOSED,
-    FORCED_OPEN, Force, Guard, HELD, HOT_COMPLETIONS, HOT_PER_SEC, Inner, OPEN, PLENTY_PER_TICK,
-    SAMPLING_SHIFT, SCAR_DEAD_BAND, SERIES, SHADOW, SPARSEST_SAMPLING, UNCONTENDED_SHIFT, WALL,
-    pack, store_f32,
+    CONGESTED, CORES_DISAGREE_NANOS, Cell, ERA_SHIFT, EXACT, Env, FARTHEST_TICK_NANOS,
+    FEWEST_SHARES, FORCED_CLOSED, FORCED_OPEN, Force, Guard, HELD, HOT_COMPLETIONS, HOT_PER_SEC,
+    Inner, OPEN, PLENTY_PER_TICK, SAMPLING_SHIFT, SCAR_DEAD_BAND, SERIES, SHADOW,
+    SPARSEST_SAMPLING, UNCONTENDED_SHIFT, WALL, WATCHED, pack, store_f32,
 };
 
 impl Cell {
@@ -66,12 +66,10 @@ impl Cell {
         let completed =
             reading.completed.wrapping_sub(inner.completed).cast_signed().max(0).cast_unsigned();
         inner.completed = inner.completed.wrapping_add(completed);
+        let now = present(now, inner.element.last_tick(), env);
         let dt_secs = now.secs_since(inner.element.last_tick());
         if now < inner.element.last_tick() {
-            // The clock stepped back: what was noted for the future would be noted for ever.
-            self.marks_since.fetch_min(now.as_nanos(), Relaxed);
-            self.next_growth.fetch_min(now.as_nanos(), Relaxed);
-            self.last_done.fetch_min(now.as_nanos(), Relaxed);
+            self.stepped_back(now);
         }
         let scar_before = inner.element.breaker().scar();
         let probes = self.probes.take();
@@ -142,6 +140,14 @@ impl Cell {
         if (inner.element.breaker().scar() - scar_before).abs() > SCAR_DEAD_BAND {
             env.scar_changed();
         }
+        env.ticked(now);
+    }
+
+    /// The clock stepped back to `now`: what was noted for the future would be noted for ever.
+    fn stepped_back(&self, now: Timestamp) {
+        self.marks_since.fetch_min(now.as_nanos(), Relaxed);
+        self.next_growth.fetch_min(now.as_nanos(), Relaxed);
+        self.last_done.fetch_min(now.as_nanos(), Relaxed);
     }
 
     /// Publishes the whole state.
@@ -162,6 +168,7 @@ impl Cell {
             (element.is_congested(), CONGESTED),
             (inner.is_held(), HELD),
             (inner.series.is_some(), SERIES),
+            (inner.watched, WATCHED),
         ];
         for (set, flag) in flags {
             if set {
@@ -214,6 +221,19 @@ impl Cell {
         store_f32(&self.stress, inner.stress_ohms);
         gate
     }
+}
+
+/// The time of a tick that `now` was read for, the last one having been at `last`.
+///
+/// A reading older than another thread's tick was merely taken before it: only a second one, under the
+/// lock, tells whether the clock stepped back. Taking the one for the other would begin the start-up
+/// anew each time two requests end together. What two cores' counters disagree by is no step either.
+fn present<E: Env>(now: Timestamp, last: Timestamp, env: &E) -> Timestamp {
+    if now >= last {
+        return now;
+    }
+    let again = env.now();
+    if again < last && last.nanos_since(again) < CORES_DISAGREE_NANOS { last } else { again }
 }
 
 /// Whether a tick like the last one deserves lanes.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use atrion_core::units::UnitInterval;
 
 use super::alarm::Alarm;
-use super::backoff::backoff;
 use super::config::PulseConfig;
 use super::event::PulseEvent;
 use super::operation::Request;
 use super::steady::Elapsed;
 use crate::provider::Health;
+use crate::retry::backoff;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Connection {

@@ -18,6 +18,11 @@ impl Elapsed {
     pub(super) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// As a point on a clock that began with the machine and never steps back.
+    pub(super) const fn since_start(self) -> Timestamp {
+        Timestamp::from_nanos(self.0)
+    }
 }
 
 /// Turns readings of a clock that may step back into elapsed time.

@@ -31,11 +31,20 @@ pub(crate) struct Merged {
 impl Registers {
     /// Appends the last words about a route, aged to `now`.
     pub(crate) fn reports(&self, id: RouteId, now: Elapsed, reports: &mut Vec<Report>) {
-        let Some(route) = self.routes.get(&id) else { return };
-        reports.extend(route.words().map(|(register, change)| {
+        reports.extend(self.words(id, now).map(|(_, report)| report));
+    }
+
+    /// The last words about a route with who said them, aged to `now`, in the order of the nodes.
+    pub(crate) fn voices(&self, id: RouteId, now: Elapsed) -> Vec<(NodeId, Report)> {
+        self.words(id, now).collect()
+    }
+
+    fn words(&self, id: RouteId, now: Elapsed) -> impl Iterator<Item = (NodeId, Report)> {
+        let words = self.routes.get(&id).into_iter().flat_map(Route::words);
+        words.map(move |(register, change)| {
             let age_secs = now.secs_since(register.observed_at);
-            Report::of(&change.vector(Timestamp::ZERO), age_secs)
-        }));
+            (register.node, Report::of(&change.vector(Timestamp::ZERO), age_secs))
+        })
     }
 
     /// Routes that somebody complains about.

@@ -101,6 +101,9 @@ fn the_last_word_of_each_node_stands() {
     let scars: Vec<f64> = reports.iter().map(|report| report.scar.get()).collect();
     assert_eq!(scars, [5.0, 9.0]);
     assert!(reports.iter().all(|report| (report.age_secs - 2.0).abs() < 1e-9));
+    let voices = r.voices(RouteId(7), secs(2));
+    assert_eq!(voices.iter().map(|(node, _)| node.0).collect::<Vec<_>>(), [1, 2]);
+    assert!(voices.iter().zip(&reports).all(|((_, voice), report)| voice == report));
     r.reports(RouteId(8), secs(2), &mut reports);
     assert_eq!(reports.len(), 2);
     r.check();

@@ -122,3 +122,19 @@ fn a_queue_is_one_however_wide_the_latencies_spread() {
         }
     }
 }
+
+/// A hang returns nothing, so no latency says that anything is wrong; what piles up meanwhile is
+/// not what the service works on.
+#[test]
+fn a_service_that_returns_nothing_shows_no_parallelism() {
+    let mut hung = learned(16.0);
+    run(&mut hung, 400, SECS, 0.0, 40);
+    assert!(!hung.congested && hung.parallelism <= 16.0, "{hung:?}");
+    // Nor does one that returns a tenth of what so many in flight would.
+    let mut collapsed = learned(16.0);
+    run(&mut collapsed, 400, SECS, 0.1 * 40.0 / SECS, 40);
+    assert!(collapsed.parallelism <= 16.0, "{collapsed:?}");
+    let mut wide = learned(16.0);
+    run(&mut wide, 400, SECS, 40.0 / SECS, 40);
+    assert!(wide.parallelism > 39.0, "what works shows what it is: {wide:?}");
+}

@@ -52,7 +52,7 @@ impl Startup {
             sum_ln: self.sum_ln,
             sum_ln_squared: self.sum_ln_squared,
             sampled: self.sampled,
-            bound_at: self.bound_at as f32,
+            bound_at: self.bound_at,
             begun: self.first_at.is_some(),
         })
     }
@@ -67,8 +67,9 @@ impl Startup {
             }
         }
         Self {
+            silent_secs: 0.0,
             limit: f64::from(rested.limit),
-            bound_at: f64::from(rested.bound_at),
+            bound_at: rested.bound_at,
             sum_ln: rested.sum_ln,
             sum_ln_squared: rested.sum_ln_squared,
             sampled: rested.sampled,
