@@ -3,7 +3,8 @@
 //! Each page is a module here, so that every Rust snippet on it is compiled, and most are run,
 //! with the documentation tests. `tests/` holds the rest: files in TOML and YAML are read by what
 //! reads them in earnest, tests that are named exist, links lead somewhere, codemods do what they
-//! say. The crate is not published.
+//! say. Pages that show parts of a program name the example that is compiled as a whole. The crate
+//! is not published.
 
 macro_rules! pages {
     ($($name:ident = $file:literal, $about:literal;)*) => { $(

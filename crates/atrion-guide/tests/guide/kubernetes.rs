@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::common::{fences, page};
+use crate::common::{fences, page, pages};
 use atrion::tower::AtrionLayer;
 use atrion::{Atrion, Force};
 use axum::Router;
@@ -230,6 +230,16 @@ fn the<T: serde::de::DeserializeOwned>(api: &str, kind: &str) -> Manifest<T> {
     assert_eq!((manifest.api_version.as_str(), manifest.kind.as_str()), (api, kind));
     assert!(!manifest.metadata.name.is_empty(), "{kind} has a name");
     manifest
+}
+
+#[test]
+fn every_file_in_yaml_can_be_read() {
+    for name in pages() {
+        for (line, text) in fences(&page(&name), "yaml") {
+            let read = YamlLoader::load_from_str(&text);
+            assert!(read.is_ok(), "docs/{name}:{line}: {}", read.unwrap_err());
+        }
+    }
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod codemods;
 mod common;
 mod kubernetes;
+mod migration;
 mod pages;

@@ -60,6 +60,26 @@ fn every_setting_that_is_named_exists() {
     assert!(seen.len() >= 20, "{seen:?}");
 }
 
+/// Where a page says "`law.x`, 0.5", that is the default.
+#[test]
+fn the_numbers_beside_settings_are_their_defaults() {
+    let known = toml::Table::try_from(Config::default()).expect("plain data");
+    let mut compared = 0;
+    for name in pages() {
+        let text = page(&name);
+        for (at, _) in text.match_indices("`law.") {
+            let (field, rest) = text[at + "`law.".len()..].split_once('`').expect("an end");
+            let Some(rest) = rest.strip_prefix(", ") else { continue };
+            let said = rest.split([' ', '|', ',', ';', ':', '\n', ')']).next().unwrap_or_default();
+            let Ok(said) = said.parse::<f64>() else { continue };
+            let shipped = known["law"][field].as_float().expect("a number");
+            assert!((said - shipped).abs() < 1e-12, "docs/{name}: law.{field} is {shipped}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 6, "only {compared} were compared");
+}
+
 /// A table row that names tests names a file before them.
 #[test]
 fn every_test_that_security_relies_on_exists() {
@@ -198,15 +218,28 @@ fn the_tiers_are_those_of_the_licence() {
     );
 }
 
+/// Pages that show parts of a program, which is compiled as a whole: an example of the facade.
+const PARTS: &[(&str, &str)] =
+    &[("observability.md", "metrics"), ("postgres.md", "postgres"), ("studio.md", "studio")];
+
 /// A new page with Rust in it has to be added to the list in `lib.rs`.
 #[test]
 fn every_page_with_rust_is_compiled() {
+    for (name, example) in PARTS {
+        let file = workspace().join("crates/atrion/examples").join(format!("{example}.rs"));
+        assert!(file.is_file(), "{} is not there", file.display());
+        let text = page(name);
+        let named = [format!("--example {example}"), format!("examples/{example}.rs")];
+        assert!(named.iter().any(|n| text.contains(n)), "docs/{name} does not name its example");
+    }
     let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
     let lib = std::fs::read_to_string(lib).expect("text");
     for name in pages() {
         let rust = fences(&page(&name), "rust").len();
         let is_compiled = lib.contains(&format!("\"{name}\""));
-        assert!(rust == 0 || is_compiled, "docs/{name}: {rust} snippets that nobody compiles");
+        let has_example = PARTS.iter().any(|(part, _)| *part == name);
+        let is_read = is_compiled || has_example;
+        assert!(rust == 0 || is_read, "docs/{name}: {rust} snippets that nobody compiles");
         assert!(!page(&name).contains("```rust,ignore"), "docs/{name} hides a snippet");
     }
 }
