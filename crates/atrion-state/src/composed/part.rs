@@ -49,7 +49,6 @@ enum Told {
     Yes,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct State {
     wanted: bool,
     connected: bool,
