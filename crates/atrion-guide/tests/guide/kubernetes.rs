@@ -169,7 +169,7 @@ struct Budget {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Policy {
+struct IngressPolicy {
     pod_selector: Selector,
     policy_types: Vec<String>,
     ingress: Vec<Ingress>,
@@ -247,7 +247,7 @@ fn the_manifests_fit_together() {
     let deployment: Manifest<Deployment> = the("apps/v1", "Deployment");
     let service: Manifest<Service> = the("v1", "Service");
     let budget: Manifest<Budget> = the("policy/v1", "PodDisruptionBudget");
-    let policy: Manifest<Policy> = the("networking.k8s.io/v1", "NetworkPolicy");
+    let policy: Manifest<IngressPolicy> = the("networking.k8s.io/v1", "NetworkPolicy");
     assert_eq!(documents().len(), 4, "and nothing that is not looked at");
 
     let labels = &deployment.spec.template.metadata.labels;
