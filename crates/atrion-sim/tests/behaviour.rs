@@ -179,6 +179,37 @@ fn the_engine_protects_the_service_and_its_callers() {
     }
 }
 
+/// Telemetry ten times a second and a counter of what was let through come close to permits; the
+/// resistance of the last report alone swings with the reports.
+#[test]
+fn callers_without_permits_who_count_are_protected() {
+    let seed = 1;
+    let step = one(&preset("step5x"), "reported", seed);
+    assert!(step.goodput() > 97.0, "{} %, seed {seed}", step.goodput());
+    let swings = one(&preset("step5x"), "threshold", seed);
+    assert!(swings.goodput() < 60.0, "{} %: counting earns its keep", swings.goodput());
+    let calm = one(&preset("steady"), "reported", seed).calm_refused;
+    assert!(calm.is_some_and(|percent| percent < 0.2), "{calm:?}, seed {seed}");
+    let (low, critical) = one(&preset("low12x"), "reported", seed).shed_by_worth();
+    assert!(critical < 1.0 && low > 90.0, "{low} % and {critical} % shed, seed {seed}");
+    for (policy, longest) in [("reported:20", 1.0), ("reported", 1.5), ("reported:1000", 8.0)] {
+        let outage = one(&preset("outage"), policy, seed);
+        let recovered = outage.recovery_secs.is_some_and(|secs| secs <= longest);
+        assert!(recovered, "{policy}, seed {seed}: {:?} s", outage.recovery_secs);
+        assert_eq!(outage.transitions, 2, "{policy}, seed {seed}");
+    }
+}
+
+/// Draw 320 of the held-out ones before ADR 26: what piled up in a hang was taken for parallelism.
+#[test]
+fn a_hang_leaves_no_limit_behind() {
+    for seed in [1, 2] {
+        let hang = one(&preset("hang"), "atrion", seed);
+        let p99 = hang.latency.map_or(f64::INFINITY, |latency| latency.p99_secs);
+        assert!(p99 < hang.deadline_secs, "{p99} s, seed {seed}: only those caught in it are late");
+    }
+}
+
 /// What becomes of policies outside a scenario: unknown slots and routes do no harm.
 #[test]
 fn policies_survive_completions_they_never_admitted() {

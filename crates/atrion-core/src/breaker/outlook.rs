@@ -22,10 +22,11 @@ use core::time::Duration;
 
 use crate::config::PhysicsConfig;
 use crate::math;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{REQUESTS_MAX, Telemetry};
 
-/// Fewest places a service counts as: less is a measurement of nothing.
+/// Fewest and most places a service counts as: beyond, nothing was measured.
 const LEAST_PLACES: f64 = 1e-3;
+const MOST_PLACES: f64 = REQUESTS_MAX as f64;
 /// Least share of the places in use that says how fast the whole service is.
 const LEAST_USED: f64 = 0.01;
 /// Between two reports of a full service everything that ended is what it can do: half of that
@@ -66,7 +67,7 @@ impl Pace {
         self.in_flight = in_flight as f64;
         self.interval_secs = secs;
         if in_flight > 0 && saturation > 0.0 {
-            self.places = math::max(self.in_flight / saturation, LEAST_PLACES);
+            self.places = math::clamp(self.in_flight / saturation, LEAST_PLACES, MOST_PLACES);
         }
         let (Some(ended), true) = (sample.requests(), secs > 0.0) else { return };
         let fading = 1.0 - math::decay(1.0 / memory_secs, secs);
