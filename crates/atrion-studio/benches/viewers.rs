@@ -5,7 +5,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -38,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let studio = Studio::builder(&atrion).license(key).build()?;
     let server = studio.serve(([127, 0, 0, 1], 0))?;
 
+    whole(server.addr())?;
     println!("{ROUTES} routes, one line a second, {secs} s each");
     println!(
         "{:>8} {:>14} {:>12} {:>12} {:>12}",
@@ -47,6 +49,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         stage(server.addr(), &routes, viewers, share, secs);
     }
     server.shutdown();
+    Ok(())
+}
+
+/// The whole state in one line: how large, and how long from asking to the last byte.
+fn whole(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
+    for what in ["with a visit of all routes", "and again, from what was written"] {
+        let clock = MonotonicClock::new();
+        let (start, before) = (clock.now(), cpu());
+        let mut stream = TcpStream::connect(addr)?;
+        write!(
+            stream,
+            "GET /api/v1/overview HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n"
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let took = 1e3 * clock.now().secs_since(start);
+        let desk = 1e3 * (cpu().0 - before.0);
+        let size = answer.len() / 1000;
+        println!("whole state: {size} kB in {took:.1} ms, desk {desk:.1} ms, {what}");
+    }
     Ok(())
 }
 
