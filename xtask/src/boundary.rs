@@ -20,8 +20,8 @@ const FACADE: &str = "atrion";
 const SIMULATOR: &str = "atrion-sim";
 /// The crates that may name commercial crates, as optional dependencies: the facade, because that
 /// is how users choose them, and the simulator, because a simulated cluster is worth something only
-/// if the shipped machines run in it. Nobody gets either by default, and nothing depends on the
-/// simulator.
+/// if the shipped machines run in it. Nobody gets either by default, and of what users build only
+/// Studio depends on the simulator, without that feature, for its previews.
 const MAY_OFFER: &[&str] = &[FACADE, SIMULATOR];
 
 /// For each crate the workspace crates it may depend on (outside its tests). `xtask` and the
@@ -36,7 +36,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("atrion-cluster", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-postgres", &["atrion-core", "atrion-state", "atrion-license"]),
     ("atrion-tower", &["atrion-core", "atrion-state", "atrion-engine"]),
-    ("atrion-studio", &["atrion-core", "atrion-state", "atrion-engine", "atrion-license"]),
+    // The simulator and the traces for its previews.
+    (
+        "atrion-studio",
+        &[
+            "atrion-core",
+            "atrion-state",
+            "atrion-engine",
+            "atrion-license",
+            "atrion-sim",
+            "atrion-trace",
+        ],
+    ),
     (
         "atrion-sim",
         &[

@@ -1,12 +1,15 @@
 //! What the cluster says about one route, node by node, for people to look at.
 
+use std::sync::Arc;
+
 use atrion_core::law::Word;
 use atrion_core::merge::Report;
 use atrion_core::units::{Evidence, Ohms, UnitInterval};
 use atrion_state::peers::NodeId;
-use atrion_state::provider::StateProvider as _;
+use atrion_state::provider::StateProvider;
 
 use crate::instance::Atrion;
+use crate::neighbours::Neighbours;
 
 /// What one other node says about a route.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,15 +87,22 @@ impl Atrion {
         })
     }
 
+    /// The names of the routes of this instance that another node complains about, whatever this one
+    /// makes of it. Empty without a provider that can tell nodes apart.
+    pub fn complained_about(&self) -> Vec<Arc<str>> {
+        let hub = &self.instance().hub;
+        hub.neighbours.get().map(|n| n.complained_about(hub.now())).unwrap_or_default()
+    }
+
     /// The weight that other nodes' words have, as the provider was told; `None` without a provider
     /// that can tell nodes apart.
     pub fn gamma(&self) -> Option<UnitInterval> {
-        self.instance().hub.neighbours.get().map(|neighbours| neighbours.gamma())
+        self.instance().hub.neighbours.get().map(Neighbours::gamma)
     }
 
     /// What is wrong with the provider's store while [`health`](Self::health) is not
     /// [`Healthy`](atrion_state::provider::Health::Healthy), in one line for people. Never waits.
     pub fn trouble(&self) -> Option<String> {
-        self.provider().and_then(|provider| provider.trouble())
+        self.provider().and_then(StateProvider::trouble)
     }
 }

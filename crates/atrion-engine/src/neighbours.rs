@@ -79,6 +79,14 @@ impl Neighbours {
         self.peers.voices(self.peers.route_id(route), now)
     }
 
+    /// The names of the routes here that somebody complains about.
+    pub(crate) fn complained_about(&self, now: Timestamp) -> Vec<Arc<str>> {
+        let troubled = self.peers.troubled(now);
+        let names = self.names();
+        let here = troubled.iter().filter_map(|id| names.routes.get(id).and_then(Weak::upgrade));
+        here.map(|state| Arc::clone(&state.name)).collect()
+    }
+
     /// Whether somebody complains about the route.
     pub(crate) fn is_complained_about(
         &self,

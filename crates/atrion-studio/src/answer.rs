@@ -12,16 +12,22 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    pub(crate) field: Option<String>,
-    pub(crate) value: Option<Value>,
-    pub(crate) allowed: Option<String>,
+    /// What exactly is wrong with what was sent.
+    pub(crate) culprit: Option<Box<Culprit>>,
     pub(crate) retry_after_secs: Option<u64>,
+}
+
+/// A value that cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Culprit {
+    pub(crate) field: String,
+    pub(crate) value: Value,
+    pub(crate) allowed: String,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        let (field, value, allowed, retry_after_secs) = (None, None, None, None);
-        Self { status, code, message: message.into(), field, value, allowed, retry_after_secs }
+        Self { status, code, message: message.into(), culprit: None, retry_after_secs: None }
     }
 
     pub(crate) fn bad(message: impl Into<String>) -> Self {
@@ -50,9 +56,11 @@ impl ApiError {
             "out_of_range",
             format!("{field} is {value} {unit}, allowed is {min} to {max} {unit}"),
         );
-        error.field = Some(field.to_owned());
-        error.value = Some(json!(value));
-        error.allowed = Some(format!("{min} to {max} {unit}"));
+        error.culprit = Some(Box::new(Culprit {
+            field: field.to_owned(),
+            value: json!(value),
+            allowed: format!("{min} to {max} {unit}"),
+        }));
         error
     }
 }
@@ -62,14 +70,10 @@ impl IntoResponse for ApiError {
         let mut members = Map::new();
         members.insert("code".into(), self.code.into());
         members.insert("message".into(), self.message.into());
-        if let Some(field) = self.field {
-            members.insert("field".into(), field.into());
-        }
-        if let Some(value) = self.value {
-            members.insert("value".into(), value);
-        }
-        if let Some(allowed) = self.allowed {
-            members.insert("allowed".into(), allowed.into());
+        if let Some(culprit) = self.culprit {
+            members.insert("field".into(), culprit.field.into());
+            members.insert("value".into(), culprit.value);
+            members.insert("allowed".into(), culprit.allowed.into());
         }
         let mut response = json_with(self.status, &json!({ "error": members }));
         if let Some(secs) = self.retry_after_secs {

@@ -202,7 +202,7 @@ impl Desk {
     }
 
     fn is_looked_at(&self) -> bool {
-        self.settings.history
+        self.settings.history && self.gate.is_open()
             || self.frames.receiver_count() > 0
             || self.feeds.values().any(|feed| feed.lines.receiver_count() > 0)
     }
@@ -418,7 +418,7 @@ impl Desk {
         let now = self.clock.now();
         let name = Arc::clone(self.overview.name(id)?);
         self.histories.want(id, &name, now);
-        if feed.seq % 10 == 0 {
+        if feed.seq.is_multiple_of(10) {
             return Some(line("route", &self.describe_route(id, false)?));
         }
         let report = self.atrion.report(&name)?;

@@ -176,7 +176,7 @@ impl Observer for Watcher {
         };
         match event {
             Event::Shed { route, shed, shadow } => {
-                self.journal.refused(route.name(), shed, *shadow)
+                self.journal.refused(route.name(), shed, *shadow);
             }
             Event::ModeChanged { route, mode: BreakerMode::Open, .. } => {
                 note("mode", Level::Warning, Some(route.name()), "the breaker opened".into());

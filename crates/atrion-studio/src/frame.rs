@@ -4,6 +4,7 @@
 //! without a past gets the whole state as a line of its own.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -184,9 +185,9 @@ impl Overview {
     pub(crate) fn snapshot(&self) -> Bytes {
         let (seq, at_ms, rest) = (self.seq, self.at_ms, &self.rest);
         let mut out = String::with_capacity(256 + 96 * self.entries.len());
-        out.push_str(&format!(
-            "{{\"t\":\"snapshot\",\"seq\":{seq},\"at_ms\":{at_ms},{rest},\"routes\":["
-        ));
+        // Writing into a string does not fail.
+        let _ =
+            write!(out, "{{\"t\":\"snapshot\",\"seq\":{seq},\"at_ms\":{at_ms},{rest},\"routes\":[");
         let mut entries: Vec<(&Arc<str>, &Entry)> = self.entries.iter().collect();
         entries.sort_unstable_by_key(|(_, entry)| entry.id);
         for (place, (name, entry)) in entries.into_iter().enumerate() {

@@ -54,10 +54,7 @@ fn host_of(authority: &str) -> Option<String> {
 }
 
 /// The one value of a header; `Err` if there are several or it is no text.
-fn single<'h>(
-    headers: &'h HeaderMap,
-    name: impl http::header::AsHeaderName,
-) -> Result<Option<&'h str>, ()> {
+fn single(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Result<Option<&str>, ()> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -87,8 +84,11 @@ pub(crate) fn check(
     let get = |name: &str| single(headers, name).map_err(|()| Refusal::CrossSite);
     match get("sec-fetch-site")? {
         None | Some("same-origin" | "none") => {}
-        // Following a link to the page is no harm; reading from it or writing to it would be.
-        Some(_) if method == Method::GET && get("sec-fetch-mode")? == Some("navigate") => {}
+        // Following a link to the page is no harm; reading or writing anything would be.
+        Some(_)
+            if method == Method::GET
+                && !uri.path().starts_with("/api/")
+                && get("sec-fetch-mode")? == Some("navigate") => {}
         Some(_) => return Err(Refusal::CrossSite),
     }
     let names =
@@ -120,7 +120,7 @@ mod tests {
     use http::HeaderValue;
 
     fn ask(
-        method: Method,
+        method: &Method,
         uri: &str,
         headers: &[(&'static str, &'static str)],
     ) -> Result<(), Refusal> {
@@ -130,7 +130,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        check(&hosts, &method, &uri.parse().unwrap(), &map)
+        check(&hosts, method, &uri.parse().unwrap(), &map)
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
             "studio.example.com",
             "studio.example.com:443",
         ] {
-            assert_eq!(ask(Method::GET, "/", &[("host", good)]), Ok(()), "{good}");
+            assert_eq!(ask(&Method::GET, "/", &[("host", good)]), Ok(()), "{good}");
         }
         for bad in [
             "",
@@ -160,11 +160,11 @@ mod tests {
             "studio.example.com.",
             "user@localhost",
         ] {
-            assert_eq!(ask(Method::GET, "/", &[("host", bad)]), Err(Refusal::Host), "{bad}");
+            assert_eq!(ask(&Method::GET, "/", &[("host", bad)]), Err(Refusal::Host), "{bad}");
         }
-        assert_eq!(ask(Method::GET, "/", &[]), Err(Refusal::Host));
+        assert_eq!(ask(&Method::GET, "/", &[]), Err(Refusal::Host));
         let two = [("host", "localhost"), ("host", "localhost")];
-        assert_eq!(ask(Method::GET, "/", &two), Err(Refusal::Host));
+        assert_eq!(ask(&Method::GET, "/", &two), Err(Refusal::Host));
         assert!(!Hosts::default().allow("a b") && !Hosts::default().allow("http://x"));
     }
 
@@ -172,8 +172,8 @@ mod tests {
     fn other_sites_may_link_here_and_nothing_else() {
         let host = ("host", "localhost:9900");
         let site = |kind| ("sec-fetch-site", kind);
-        assert_eq!(ask(Method::GET, "/", &[host, ("origin", "http://localhost:9900")]), Ok(()));
-        assert_eq!(ask(Method::GET, "/", &[host, ("origin", "https://localhost:9900")]), Ok(()));
+        assert_eq!(ask(&Method::GET, "/", &[host, ("origin", "http://localhost:9900")]), Ok(()));
+        assert_eq!(ask(&Method::GET, "/", &[host, ("origin", "https://localhost:9900")]), Ok(()));
         for bad in [
             "null",
             "http://evil.example",
@@ -182,35 +182,36 @@ mod tests {
             "http://localhost",
         ] {
             assert_eq!(
-                ask(Method::GET, "/", &[host, ("origin", bad)]),
+                ask(&Method::GET, "/", &[host, ("origin", bad)]),
                 Err(Refusal::CrossSite),
                 "{bad}"
             );
         }
         for kind in ["cross-site", "same-site", "odd"] {
-            assert_eq!(ask(Method::GET, "/", &[host, site(kind)]), Err(Refusal::CrossSite));
+            assert_eq!(ask(&Method::GET, "/", &[host, site(kind)]), Err(Refusal::CrossSite));
             let link = [host, site(kind), ("sec-fetch-mode", "navigate")];
-            assert_eq!(ask(Method::GET, "/", &link), Ok(()));
-            assert_eq!(ask(Method::POST, "/", &link), Err(Refusal::CrossSite));
+            assert_eq!(ask(&Method::GET, "/", &link), Ok(()));
+            assert_eq!(ask(&Method::POST, "/", &link), Err(Refusal::CrossSite));
+            assert_eq!(ask(&Method::GET, "/api/v1/stream", &link), Err(Refusal::CrossSite));
         }
-        assert_eq!(ask(Method::GET, "/", &[host, site("same-origin")]), Ok(()));
-        assert_eq!(ask(Method::GET, "/", &[host, site("none")]), Ok(()));
+        assert_eq!(ask(&Method::GET, "/", &[host, site("same-origin")]), Ok(()));
+        assert_eq!(ask(&Method::GET, "/", &[host, site("none")]), Ok(()));
     }
 
     #[test]
     fn tokens_stay_out_of_urls_and_posts_are_json() {
         let host = ("host", "localhost");
         for bad in ["/?token=x", "/?a=1&Token=", "/?token"] {
-            assert_eq!(ask(Method::GET, bad, &[host]), Err(Refusal::TokenInUrl), "{bad}");
+            assert_eq!(ask(&Method::GET, bad, &[host]), Err(Refusal::TokenInUrl), "{bad}");
         }
-        assert_eq!(ask(Method::GET, "/?after=1", &[host]), Ok(()));
+        assert_eq!(ask(&Method::GET, "/?after=1", &[host]), Ok(()));
         let json = |kind| [host, ("content-type", kind)];
-        assert_eq!(ask(Method::POST, "/", &json("application/json")), Ok(()));
-        assert_eq!(ask(Method::POST, "/", &json("Application/JSON; charset=utf-8")), Ok(()));
+        assert_eq!(ask(&Method::POST, "/", &json("application/json")), Ok(()));
+        assert_eq!(ask(&Method::POST, "/", &json("Application/JSON; charset=utf-8")), Ok(()));
         for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
-            assert_eq!(ask(Method::POST, "/", &json(bad)), Err(Refusal::JsonRequired), "{bad}");
+            assert_eq!(ask(&Method::POST, "/", &json(bad)), Err(Refusal::JsonRequired), "{bad}");
         }
-        assert_eq!(ask(Method::POST, "/", &[host]), Err(Refusal::JsonRequired));
+        assert_eq!(ask(&Method::POST, "/", &[host]), Err(Refusal::JsonRequired));
     }
 
     #[test]

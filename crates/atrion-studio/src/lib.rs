@@ -24,7 +24,7 @@
 //!     .allow_host("ops.example.com")
 //!     .actions(true)
 //!     .build()?;
-//! let app: axum::Router = axum::Router::new().nest("/studio", studio.router());
+//! let app: axum::Router = axum::Router::new().nest_service("/studio", studio.router());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

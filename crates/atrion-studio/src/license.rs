@@ -47,9 +47,10 @@ impl Gate {
     /// The word for how it stands.
     pub(crate) fn code(&self) -> &'static str {
         let snapshot = self.monitor.snapshot();
-        match snapshot.status.is_usable() && !snapshot.permits(Feature::Studio) {
-            true => "not_covered",
-            false => snapshot.status.code(),
+        if snapshot.status.is_usable() && !snapshot.permits(Feature::Studio) {
+            "not_covered"
+        } else {
+            snapshot.status.code()
         }
     }
 
@@ -90,7 +91,7 @@ impl Gate {
             "message": self.message(),
             "days_left": snapshot.status.days_left(),
             "tier": claims.map(|claims| claims.tier().name()),
-            "licensee": claims.map(|claims| claims.licensee()),
+            "licensee": claims.map(atrion_license::Claims::licensee),
             "id": claims.map(|claims| claims.licence_id().as_str()),
             "features": features,
             "issued": claims.map(|claims| claims.issued().to_string()),

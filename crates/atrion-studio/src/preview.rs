@@ -267,6 +267,9 @@ fn replay(
     current: Config,
     changed: Config,
 ) -> Result<Value, String> {
+    if trace.requests().is_empty() {
+        return Err("no request arrived while it was recorded".to_owned());
+    }
     let current = Setting { name: "current".to_owned(), config: current };
     let changed = Setting { name: "changed".to_owned(), config: changed };
     let once = |setting: &Setting| -> Result<OpenLoop, String> {

@@ -3,7 +3,7 @@
 use atrion_engine::Config;
 use serde_json::{Map, Value, json};
 
-use crate::answer::ApiError;
+use crate::answer::{ApiError, Culprit};
 
 /// Every field of a configuration by its path, in order.
 pub(crate) fn fields(config: &Config) -> Vec<(String, Value)> {
@@ -77,10 +77,11 @@ fn refused(message: &str) -> ApiError {
         Some((field, value.split(' ').next()?, allowed))
     });
     if let Some((field, value, allowed)) = split {
-        error.field = Some(field.to_owned());
-        error.value =
-            Some(value.parse::<f64>().map_or_else(|_| json!(value), |number| json!(number)));
-        error.allowed = Some(allowed.to_owned());
+        error.culprit = Some(Box::new(Culprit {
+            field: field.to_owned(),
+            value: value.parse::<f64>().map_or_else(|_| json!(value), |number| json!(number)),
+            allowed: allowed.to_owned(),
+        }));
     }
     error
 }
@@ -104,14 +105,14 @@ mod tests {
                 json!({"field": "shadow", "from": false, "to": true}),
             ]
         );
-        let e = from(r#"{"law": {"probe_secs": -1}}"#).unwrap_err();
-        assert_eq!((e.status.as_u16(), e.field.as_deref()), (422, Some("law.probe_secs")));
-        assert_eq!((e.value, e.allowed.as_deref()), (Some(json!(-1.0)), Some("0.001 to 3600 s")));
-        let e = from(r#"{"law": {"close_ohms": 200}}"#).unwrap_err();
-        assert_eq!(
-            (e.field.as_deref(), e.allowed.as_deref()),
-            (Some("law.close_ohms"), Some("below law.open_ohms (100)"))
-        );
+        let culprit = |text| from(text).unwrap_err().culprit.expect("a field");
+        assert_eq!(from(r#"{"law": {"probe_secs": -1}}"#).unwrap_err().status.as_u16(), 422);
+        let range = culprit(r#"{"law": {"probe_secs": -1}}"#);
+        assert_eq!((range.field.as_str(), range.value), ("law.probe_secs", json!(-1.0)));
+        assert_eq!(range.allowed, "0.001 to 3600 s");
+        let conflict = culprit(r#"{"law": {"close_ohms": 200}}"#);
+        assert_eq!(conflict.field, "law.close_ohms");
+        assert_eq!(conflict.allowed, "below law.open_ohms (100)");
         for bad in [
             r#"{"lawn": 1}"#,
             r#"{"law": 3}"#,

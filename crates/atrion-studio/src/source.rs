@@ -216,8 +216,22 @@ pub(crate) fn outliers(claims: &[f64]) -> Vec<bool> {
     claims.iter().enumerate().map(|(place, claim)| tell && far(place, *claim)).collect()
 }
 
+/// The word for what a node does about a route.
+const fn stance(open: bool, held: bool) -> &'static str {
+    match (open, held) {
+        (true, _) => "open",
+        (false, true) => "held",
+        (false, false) => "closed",
+    }
+}
+
+/// Whether the breaker is open, whatever an override says.
+pub(crate) fn is_open(report: &RouteReport) -> bool {
+    report.mode == BreakerMode::Open
+}
+
 /// What the cluster says of a route, and the nodes that are outliers in it.
-pub(crate) fn hearing(hearing: &Hearing, nodes: &[Node]) -> (Value, Vec<NodeId>) {
+pub(crate) fn hearing(hearing: &Hearing, open: bool, nodes: &[Node]) -> (Value, Vec<NodeId>) {
     struct Said {
         id: Option<NodeId>,
         is_self: bool,
@@ -233,7 +247,7 @@ pub(crate) fn hearing(hearing: &Hearing, nodes: &[Node]) -> (Value, Vec<NodeId>)
         scar: hearing.own_scar.get(),
         evidence: hearing.own_evidence.get(),
         vote: hearing.own_votes.then_some(hearing.own_scar.get()),
-        rest: json!({"demand_rate": rounded(hearing.word.demand), "stance": if hearing.held { "held" } else { "closed" }, "age_secs": 0}),
+        rest: json!({"demand_rate": rounded(hearing.word.demand), "stance": stance(open, hearing.held), "age_secs": 0}),
     };
     let others = hearing.voices.iter().map(|voice| Said {
         id: Some(voice.node),
@@ -243,11 +257,7 @@ pub(crate) fn hearing(hearing: &Hearing, nodes: &[Node]) -> (Value, Vec<NodeId>)
         vote: voice.vote.map(atrion_core::units::Ohms::get),
         rest: json!({
             "demand_rate": rounded(voice.report.demand.get()),
-            "stance": match voice.report.stance {
-                stance if stance.open => "open",
-                stance if stance.held => "held",
-                _ => "closed",
-            },
+            "stance": stance(voice.report.stance.open, voice.report.stance.held),
             "age_secs": rounded(voice.report.age_secs),
         }),
     });

@@ -117,15 +117,15 @@ impl Studio {
         }
     }
 
-    /// The page and its interface, to be nested into an axum application under any prefix:
-    /// `app.nest("/studio", studio.router())`.
+    /// The page and its interface, to be mounted into an axum application under any prefix:
+    /// `app.nest_service("/studio", studio.router())`. (Not `nest`, which leaves out `/studio/`.)
     ///
     /// Everything that this crate checks per request is checked here too. What belongs to
     /// connections (their number, slow ones) is up to the server that it is mounted in, and whether
     /// that can be reached from other machines is not known here: set a [token](Builder::token) if
     /// it can.
-    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        crate::api::router(&self.0).with_state(())
+    pub fn router(&self) -> Router {
+        crate::api::router(&self.0)
     }
 
     /// Serves at `addr` on a thread of its own, whether or not a runtime is running.

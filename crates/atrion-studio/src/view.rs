@@ -36,10 +36,9 @@ impl Desk {
         let law = self.atrion.config();
         let physics = law.physics();
         let mut value = source::describe(id, &report, at_ms);
-        let hearing = self
-            .atrion
-            .hearing(&name)
-            .map(|hearing| source::hearing(&hearing, &self.atrion.nodes()).0);
+        let hearing = self.atrion.hearing(&name).map(|hearing| {
+            source::hearing(&hearing, source::is_open(&report), &self.atrion.nodes()).0
+        });
         let mut more = json!({
             "bands": {
                 "base_ohm": law.law().base_ohms(), "open_ohm": law.law().open_ohms(),
@@ -71,13 +70,14 @@ impl Desk {
         let nodes = self.atrion.nodes();
         let mut outlying: HashMap<_, usize> = HashMap::new();
         let mut troubled = Vec::new();
-        for route in self.troubled.iter().take(if nodes.is_empty() { 0 } else { TROUBLED }) {
-            let Some(hearing) = self.atrion.hearing(&route.name) else { continue };
-            let (cluster, far) = source::hearing(&hearing, &nodes);
+        for (id, name) in self.spoken_of(!nodes.is_empty()) {
+            let Some(hearing) = self.atrion.hearing(&name) else { continue };
+            let open = self.atrion.report(&name).is_some_and(|report| source::is_open(&report));
+            let (cluster, far) = source::hearing(&hearing, open, &nodes);
             for node in far {
                 *outlying.entry(node).or_default() += 1;
             }
-            troubled.push(json!({"id": route.id, "name": &*route.name, "cluster": cluster}));
+            troubled.push(json!({"id": id, "name": &*name, "cluster": cluster}));
         }
         let nodes: Vec<Value> = nodes
             .iter()
@@ -97,6 +97,23 @@ impl Desk {
             },
             "nodes": nodes, "troubled": troubled,
         })
+    }
+
+    /// The routes that are in trouble here, worst first, and those that others complain about.
+    fn spoken_of(&self, in_cluster: bool) -> Vec<(u64, Arc<str>)> {
+        if !in_cluster {
+            return Vec::new();
+        }
+        let here = self.troubled.iter().map(|route| (route.id, Arc::clone(&route.name)));
+        let mut routes: Vec<(u64, Arc<str>)> = here.take(TROUBLED).collect();
+        for name in self.atrion.complained_about() {
+            if routes.len() >= TROUBLED {
+                break;
+            }
+            let known = self.overview.id(&name).filter(|id| routes.iter().all(|(r, _)| r != id));
+            routes.extend(known.map(|id| (id, name)));
+        }
+        routes
     }
 
     pub(crate) fn describe_events(&self, after: u64, limit: usize) -> Value {

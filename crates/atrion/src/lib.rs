@@ -84,6 +84,7 @@
 //! None is on by default; the default build starts no thread and needs no runtime.
 //!
 //! - `cluster`: sharing over Redis, with the client `redis`; `fred`: with the client `fred`.
+//! - `studio`: the dashboard, one call (`atrion::studio::serve`) or mounted into an axum application.
 //! - `tower`, `axum`: middleware.
 //! - `tokio`: the pulse as a task, for instances with a provider.
 //! - `serde`: configuration from files.
@@ -102,9 +103,9 @@ pub use atrion_core::vector::PhysicsVector;
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
     AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, Forced, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome,
-    OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed,
-    Stats, Subscription, Tally,
+    Force, Forced, Hearing, Interest, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth,
+    Outcome, OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError,
+    RouteReport, Shed, Stats, Subscription, Tally, Voice,
 };
 pub use atrion_state::blocking::block_on;
 pub use atrion_state::clock::{Clock, ManualClock, MonotonicClock};
@@ -122,8 +123,12 @@ pub use atrion_core as core;
 #[cfg(any(feature = "cluster", feature = "fred"))]
 pub use atrion_cluster as cluster;
 
-/// Licence keys (features `cluster` and `fred`): what the providers check them with.
-#[cfg(any(feature = "cluster", feature = "fred"))]
+/// The dashboard (feature `studio`).
+#[cfg(feature = "studio")]
+pub use atrion_studio as studio;
+
+/// Licence keys (features `cluster`, `fred` and `studio`): what they are checked with.
+#[cfg(any(feature = "cluster", feature = "fred", feature = "studio"))]
 pub use atrion_license as license;
 
 /// Tower middleware (feature `tower`).

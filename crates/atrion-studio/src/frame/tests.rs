@@ -12,7 +12,7 @@ struct Viewer {
 
 impl Viewer {
     fn take(&mut self, line: &[u8]) {
-        assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
+        assert_eq!(line.split(|b| *b == b'\n').count(), 2, "one line");
         let line: Value = serde_json::from_slice(line).expect("JSON");
         let seq = line["seq"].as_u64().expect("a number");
         let list = |name: &str| line[name].as_array().cloned().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use atrion_core::flow::Priority;
-use atrion_engine::Atrion;
+use atrion_engine::{Atrion, Config, ROUTE_NAME_LIMIT, Route};
 use serde_json::Value;
 
 use crate::client::{Lines, builder, connect, get, read_head, serve, until};
@@ -99,26 +99,24 @@ fn when_nobody_looks_nothing_is_computed() {
     });
 }
 
+/// More than sockets hold: who reads nothing of it is stuck in the first line.
+fn crowd() -> (Atrion, Vec<Route>) {
+    let config = Config::builder().route_limit(20_000).build().unwrap();
+    let atrion = Atrion::builder().config(config).build().unwrap();
+    let name = |n| format!("{n:05}{}", "x".repeat(ROUTE_NAME_LIMIT - 5));
+    let routes = (0..12_000).map(|n| atrion.route(&name(n))).collect();
+    (atrion, routes)
+}
+
 #[test]
 fn a_viewer_that_sleeps_is_resynchronised_and_changes_nothing_for_others() {
-    let atrion = Atrion::builder().build().unwrap();
-    let routes: Vec<_> =
-        (0..3000).map(|n| atrion.route(&format!("route/{n}/{}", "x".repeat(100)))).collect();
+    let (atrion, _routes) = crowd();
     let server = serve(builder(&atrion));
     let mut asleep = Lines::open(server.addr(), "/api/v1/stream");
     let mut awake = Lines::open(server.addr(), "/api/v1/stream");
     let mut page = Page::default();
-    // Frames of several hundred kilobytes fill the sleeper's socket within some intervals.
-    for round in 0..60 {
-        let permits: Vec<_> = routes
-            .iter()
-            .skip(round % 2)
-            .step_by(2)
-            .filter_map(|r| r.admit(Priority::High).ok())
-            .collect();
-        let line = awake.next().expect("goes on");
-        page.take(&line);
-        drop(permits);
+    for _ in 0..10 {
+        page.take(&awake.next().expect("goes on"));
     }
     assert_eq!(page.resyncs, 0, "the one who reads misses nothing");
     let mut late = Page::default();
@@ -129,16 +127,16 @@ fn a_viewer_that_sleeps_is_resynchronised_and_changes_nothing_for_others() {
     let snapshot = asleep.next().expect("goes on");
     assert_eq!(snapshot["t"], "snapshot");
     late.take(&snapshot);
-    assert_eq!(late.rows.len(), 3001);
+    assert!(late.seq > 4);
+    assert_eq!(late.rows.len(), 12_001);
 }
 
 #[test]
 fn viewers_that_vanish_leave_nothing_behind_and_those_that_hang_are_let_go() {
-    let atrion = Atrion::builder().build().unwrap();
-    let routes: Vec<_> =
-        (0..3000).map(|n| atrion.route(&format!("route/{n}/{}", "x".repeat(100)))).collect();
-    let server = serve(builder(&atrion).patience(Duration::from_millis(200)));
+    let (atrion, _routes) = crowd();
+    let server = serve(builder(&atrion).patience(Duration::from_millis(500)));
     let mut watch = Lines::open(server.addr(), "/api/v1/stream");
+    watch.next().expect("a snapshot");
     for _ in 0..20 {
         // Gone in the middle of the first line, and never heard of again.
         drop(Lines::open(server.addr(), "/api/v1/stream"));
@@ -146,9 +144,7 @@ fn viewers_that_vanish_leave_nothing_behind_and_those_that_hang_are_let_go() {
     let hanging: Vec<Lines> =
         (0..5).map(|_| Lines::open(server.addr(), "/api/v1/stream")).collect();
     until("only one viewer to be left", || {
-        let permits: Vec<_> = routes.iter().filter_map(|r| r.admit(Priority::High).ok()).collect();
         let line = watch.next().expect("goes on");
-        drop(permits);
         (line["health"]["viewers"] == 1).then_some(())
     });
     drop(hanging);

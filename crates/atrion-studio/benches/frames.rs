@@ -1,2 +1,0 @@
-//! Frames.
-fn main() {}
