@@ -27,10 +27,10 @@ pub use self::memory::Memory;
 use crate::Failure;
 use crate::process::Folder;
 
-/// The pause between two looks at the page, and how many looks there are at most: about a minute,
-/// since a browser on a loaded machine may take long.
+/// The pause between two looks at the page, and how long is looked at most: a browser on a loaded
+/// machine may take long.
 const PAUSE: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 1200;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One browser at a time: two would measure each other.
 static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
@@ -145,13 +145,18 @@ impl Browser {
     /// [`Failure`] if it does not become true within about a minute, with what the page shows.
     pub async fn until(&self, expression: &str) -> Result<Value, Failure> {
         let script = format!("return ({expression}) ?? null");
-        for _ in 0..LOOKS {
-            // While a document is being replaced there is nothing to ask.
-            let seen = self.run(&script).await.unwrap_or(Value::Null);
-            if !matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != 0 {
-                return Ok(seen);
+        let looking = async {
+            loop {
+                // While a document is being replaced there is nothing to ask.
+                let seen = self.run(&script).await.unwrap_or(Value::Null);
+                if !matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != 0 {
+                    return seen;
+                }
+                tokio::time::sleep(PAUSE).await;
             }
-            tokio::time::sleep(PAUSE).await;
+        };
+        if let Ok(seen) = tokio::time::timeout(PATIENCE, looking).await {
+            return Ok(seen);
         }
         let page = self.run("return document.body.innerText.slice(0, 3000)").await;
         let page = page.unwrap_or_default();

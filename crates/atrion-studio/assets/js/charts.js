@@ -31,7 +31,9 @@ export class StackChart {
     this.options = options;
     this.data = [[]];
     this.element = h("div", { class: "chart", "aria-hidden": "true" });
-    this.sizes = new ResizeObserver(() => this.resize());
+    this.element.style.height = `${options.height}px`;
+    // At the next frame: what is drawn here must not change sizes while they are being told.
+    this.sizes = new ResizeObserver(() => requestAnimationFrame(() => this.resize()));
     this.sizes.observe(this.element);
     this.stopTheme = onTheme(() => this.rebuild());
   }
@@ -50,6 +52,7 @@ export class StackChart {
   }
 
   resize() {
+    if (!this.element.isConnected) return;
     const width = Math.floor(this.element.clientWidth);
     if (width < 80) return;
     if (this.chart) {

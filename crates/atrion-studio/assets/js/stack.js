@@ -25,7 +25,8 @@ export const SAMPLE = {
 /** A sample's parts in ohms, in the order of PARTS. They add up to the resistance. */
 export function partsOf(sample) {
   const reported = sample[SAMPLE.reported] ?? 0;
-  const five = [8, 9, 10, 11, 12].map((i) => sample[i] ?? 0);
+  // What is better than its baseline resists nobody.
+  const five = [8, 9, 10, 11, 12].map((i) => Math.max(0, sample[i] ?? 0));
   const sum = five.reduce((a, b) => a + b, 0);
   // The parts of a report are shown as far as the report counts.
   const scale = sum > reported && sum > 0 ? reported / sum : 1;

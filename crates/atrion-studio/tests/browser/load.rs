@@ -59,7 +59,10 @@ async fn ten_thousand_routes_are_scrolled_while_they_change() {
     stage.run("document.querySelector('#by').dispatchEvent(new Event('change'))").await;
     let clock = "document.querySelector('#as-of').textContent";
     let then = stage.run(&format!("return {clock}")).await;
+    let before = busy_secs(&stage).await;
     let scroll = stage.run(SCROLL).await;
+    let frames = scroll["frames"].as_f64().unwrap_or(f64::NAN);
+    let work_ms = (busy_secs(&stage).await - before) / frames * 1000.0;
     assert_ne!(stage.run(&format!("return {clock}")).await, then, "figures came meanwhile");
     // However many routes there are, the page has a screenful of rows.
     let rows = scroll["rows"].as_u64().unwrap_or(u64::MAX);
@@ -71,12 +74,24 @@ async fn ten_thousand_routes_are_scrolled_while_they_change() {
         "routes": ROUTES,
         "paint": paint,
         "scroll": scroll,
+        "work_ms_per_frame": (work_ms * 100.0).round() / 100.0,
         "elements": elements,
         "heap_mib": mebibytes(memory.heap),
         "renderer_mib": mebibytes(memory.renderer),
     });
     write(&report);
     stage.finish().await;
+}
+
+/// What the page's thread has worked so far, in seconds of the processor: unlike the length of a
+/// frame, it does not depend on what else the machine does.
+async fn busy_secs(stage: &Stage) -> f64 {
+    let domain = json!({"timeDomain": "threadTicks"});
+    stage.browser.devtools("Performance.enable", domain).await.expect("it counts");
+    let counts = stage.browser.devtools("Performance.getMetrics", json!({})).await.expect("counts");
+    let counts = counts["metrics"].as_array().cloned().unwrap_or_default();
+    let busy = counts.iter().find(|count| count["name"] == "TaskDuration");
+    busy.and_then(|count| count["value"].as_f64()).expect("a number")
 }
 
 fn mebibytes(bytes: u64) -> Value {

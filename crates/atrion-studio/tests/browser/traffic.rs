@@ -1,5 +1,6 @@
 //! Requests, as a service would have them: calm, overloaded, broken, and of every priority.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -14,8 +15,10 @@ const BEAT: Duration = Duration::from_millis(20);
 /// What a service does with its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// Works.
+    /// Works on whatever comes at once.
     Fine,
+    /// Works on so many requests in a beat; the others wait for their turn.
+    Narrow(usize),
     /// Fails, all of them.
     Broken,
 }
@@ -35,7 +38,7 @@ impl Traffic {
         let fine = |name: &str, requests| (name.to_owned(), requests, Behaviour::Fine);
         let mut loads = vec![
             fine("api/checkout", 4),
-            fine("api/search", 90),
+            ("api/search".to_owned(), 14, Behaviour::Narrow(4)),
             ("api/pay".to_owned(), 12, Behaviour::Broken),
         ];
         for (i, name) in ["cart", "login", "profile", "recommend", "stock"].iter().enumerate() {
@@ -48,7 +51,7 @@ impl Traffic {
     pub(crate) fn usual_and(atrion: &Atrion, names: &[&str]) -> Self {
         let mut loads: Vec<Load> =
             names.iter().map(|&name| (name.to_owned(), 2, Behaviour::Fine)).collect();
-        loads.push(("api/search".to_owned(), 90, Behaviour::Fine));
+        loads.push(("api/search".to_owned(), 14, Behaviour::Narrow(4)));
         loads.push(("api/pay".to_owned(), 12, Behaviour::Broken));
         Self::of(atrion, loads)
     }
@@ -76,23 +79,28 @@ impl Drop for Traffic {
 }
 
 fn run(routes: &[(Route, usize, Behaviour)], over: &AtomicBool) {
-    let mut at_work: Vec<(OwnedPermit, Behaviour)> = Vec::new();
+    let mut at_work: Vec<VecDeque<OwnedPermit>> = routes.iter().map(|_| VecDeque::new()).collect();
     let mut turn = 0_usize;
     while !over.load(Relaxed) {
-        for (route, requests, behaviour) in routes {
+        for ((route, requests, _), waiting) in routes.iter().zip(&mut at_work) {
             for _ in 0..*requests {
                 turn = turn.wrapping_add(1);
                 let priority = Priority::ALL[turn % Priority::ALL.len()];
-                if let Ok(permit) = route.admit_owned(priority) {
-                    at_work.push((permit, *behaviour));
-                }
+                waiting.extend(route.admit_owned(priority));
             }
         }
         thread::park_timeout(BEAT);
-        for (permit, behaviour) in at_work.drain(..) {
-            match behaviour {
-                Behaviour::Fine => permit.success(),
-                Behaviour::Broken => permit.failure(),
+        for ((_, _, behaviour), waiting) in routes.iter().zip(&mut at_work) {
+            let done = match behaviour {
+                Behaviour::Narrow(width) => waiting.len().min(*width),
+                Behaviour::Fine | Behaviour::Broken => waiting.len(),
+            };
+            for permit in waiting.drain(..done) {
+                if *behaviour == Behaviour::Broken {
+                    permit.failure();
+                } else {
+                    permit.success();
+                }
             }
         }
     }

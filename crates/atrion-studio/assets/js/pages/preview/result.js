@@ -5,7 +5,8 @@ import { described, h } from "../../dom.js";
 import { count, number, percent, plain, seconds } from "../../format.js";
 
 const FACTS = [
-  ["agreement", "Same decision", "Share of the recorded requests that would be decided as before"],
+  ["agreement", "Same decision", "Share of the recorded requests that would be decided as they were"],
+  ["current", "Same as it is", "The same under the configuration in force, which also starts without knowledge: the fairer comparison"],
   ["newly_refused", "Newly refused"],
   ["newly_admitted", "Newly admitted"],
   ["first", "First difference"],
@@ -34,7 +35,7 @@ export function resultPanel() {
       "div",
       { class: "split" },
       h("div", { class: "wide" }, h("h3", {}, "Replayed requests per second: admitted below, refused above"), chart.element),
-      h("div", { class: "side" }, h("table", { class: "parts" }, h("caption", {}, "Refused, per voltage"), head("Voltage", "Asked", "Before", "Then"), tiers), modelTable, fit),
+      h("div", { class: "side" }, h("table", { class: "parts" }, h("caption", {}, "Refused, per voltage"), head("Voltage", "Asked", "Recorded", "As it is", "Changed"), tiers), modelTable, fit),
     ),
   );
   let shown = null;
@@ -47,12 +48,13 @@ export function resultPanel() {
       if (!result || stamp === shown) return;
       shown = stamp;
       facts.set("agreement", percent(result.agreement));
+      facts.set("current", percent(result.agreement_current));
       facts.set("newly_refused", count(result.newly_refused));
       facts.set("newly_admitted", count(result.newly_admitted));
       facts.set("first", result.first_difference_secs === null ? "none" : `after ${seconds(result.first_difference_secs)}`);
       const openings = (list) => list.filter(([, open]) => open).length;
       facts.set("opened", `${openings(result.modes_before)}, then ${openings(result.modes_after)}`);
-      tiers.replaceChildren(...result.tiers.map((tier) => line(`${plain(tier.volt)} V`, count(tier.asked), count(tier.refused_before), count(tier.refused_after))));
+      tiers.replaceChildren(...result.tiers.map((tier) => line(`${plain(tier.volt)} V`, count(tier.asked), count(tier.refused_before), count(tier.refused_current), count(tier.refused_after))));
       showModel(result.model);
       showBins(result);
     },
