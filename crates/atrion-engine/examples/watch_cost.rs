@@ -9,7 +9,7 @@
 //! With a number of requests as its argument it serves so many of each kind without a look at the
 //! machine's clock, for `valgrind --tool=callgrind`: the instructions of two runs of different length,
 //! divided by the difference, are those of one request. A second argument chooses one kind: `off`,
-//! `tally` or `sampled`.
+//! `tally`, `sampled`, or `visits` for the reports alone.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    if requests.is_none() {
+    if requests.is_none() || only.as_deref() == Some("visits") {
         visits()?;
     }
     Ok(())

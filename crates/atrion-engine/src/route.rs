@@ -188,7 +188,7 @@ impl Route {
     }
 
     /// There is more to an admission: the process's element, or somebody who counts.
-    #[inline]
+    #[inline(never)]
     fn admitted_with_more(&self, v: Volts, ticket: Ticket) -> Result<Ticket, Shed> {
         let ticket = if ticket.is_in_series() { self.join(v, ticket)? } else { ticket };
         if let Some(tallies) = &self.0.tallies

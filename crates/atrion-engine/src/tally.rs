@@ -62,7 +62,7 @@ pub(crate) struct Tallies {
 
 impl Tallies {
     /// Counts an admission. Answers with whether it is one that is told.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn admit(&self, volts: Volts, lanes: Option<&Lanes>) -> bool {
         let tier = Priority::of(volts) as usize;
         let in_lane = lanes.and_then(|lanes| lanes.tally(tier));
