@@ -4,7 +4,7 @@
 //! test ends with a look at what the browser complained of: violations of the page's security policy
 //! and errors on its console are failures, whatever else was tested.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail")]
 
 mod accessibility;
 mod actions;
