@@ -1,7 +1,7 @@
 //! A number of admissions with an adapter on, for counting instructions:
 //!
 //! ```text
-//! cargo build --profile bench -p atrion-observe --all-features --example cost
+//! cargo build --release -p atrion-observe --features metrics,tracing --example cost
 //! valgrind --tool=callgrind --separate-threads=yes target/release/examples/cost tally 200000
 //! ```
 //!
@@ -12,6 +12,10 @@ use std::time::Duration;
 use atrion_core::flow::Priority;
 use atrion_engine::{Atrion, Force};
 use atrion_observe::{MetricsExporter, TracingObserver};
+use atrion_state::clock::ManualClock;
+
+const LEARNING: u32 = 50_000;
+const SERVICE: Duration = Duration::from_micros(100);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
@@ -27,7 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Err(format!("`{other}`? nothing, tally, tracing, sampling, metrics").into());
         }
     };
-    let atrion = builder.build()?;
+    let clock = ManualClock::new();
+    let atrion = builder.clock(clock.clone()).seed(1).build()?;
     let refresher = match what {
         "metrics" => Some(MetricsExporter::new(&atrion).refresh_every(Duration::from_secs(1))?),
         _ => None,
@@ -36,14 +41,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if refuse {
         route.force(Force::Open, Duration::from_secs(36_000));
     }
+    // First the route learns its service; then what it costs is always the same.
+    let all = LEARNING + times;
     let mut admitted = 0_u32;
-    for _ in 0..times {
+    for _ in 0..all {
         if let Ok(permit) = route.admit(Priority::Normal) {
+            clock.advance(SERVICE);
             permit.success();
             admitted += 1;
         }
     }
-    println!("{admitted} of {times} admitted");
+    println!("{admitted} of {all} admitted");
     drop(refresher);
     Ok(())
 }
