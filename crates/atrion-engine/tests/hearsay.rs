@@ -54,6 +54,12 @@ impl Peers for Script {
         }
     }
 
+    fn voices(&self, route: RouteId, now: Timestamp) -> Vec<(NodeId, Report)> {
+        let mut reports = Vec::new();
+        self.reports(route, now, &mut reports);
+        (2..).map(NodeId).zip(reports).collect()
+    }
+
     fn nodes(&self, _: Timestamp) -> Vec<Node> {
         vec![Node::new(NodeId(1), "me"), Node::new(NodeId(2), "you")]
     }
@@ -375,4 +381,27 @@ fn the_licence_reaches_the_provider_and_a_strict_one_stops_the_build() {
     }
     assert_eq!(Atrion::builder().build().expect("valid").health(), None);
     assert!(Atrion::builder().build().expect("valid").nodes().is_empty());
+}
+
+#[test]
+fn what_each_node_says_is_told_with_what_this_one_makes_of_it() {
+    let alone = Atrion::builder().build().expect("valid");
+    let _route = alone.route(NAME);
+    assert!(alone.hearing(NAME).is_none() && alone.gamma().is_none() && alone.trouble().is_none());
+
+    let bench = bench();
+    let _route = bench.atrion.route(NAME);
+    bench.script.say([complaint(), Report { evidence: Evidence::ZERO, ..complaint() }]);
+    block_on(bench.atrion.flush()).expect("memory");
+    let hearing = bench.atrion.hearing(NAME).expect("there are others");
+    assert!(bench.atrion.hearing("nobody asked for it").is_none());
+    assert!((hearing.gamma.get() - 0.3).abs() < 1e-12 && bench.atrion.gamma().is_some());
+    let votes: Vec<_> = hearing.voices.iter().map(|v| (v.node.0, v.vote.is_some())).collect();
+    assert_eq!(votes, [(2, true), (3, false)], "who has no evidence has no vote");
+    // A node that saw nothing itself takes the others' word whole.
+    assert!(hearing.held && !hearing.own_votes && hearing.own_scar.is_zero());
+    assert!(hearing.added_ohms > 50.0 && hearing.word.voters == 1, "{hearing:?}");
+    assert_eq!(bench.atrion.complained_about(), [NAME.into()]);
+    bench.script.say([]);
+    assert!(bench.atrion.complained_about().is_empty());
 }

@@ -27,6 +27,13 @@ pub(crate) fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Lets this much time pass.
+pub(crate) fn pass(time: Duration) {
+    let clock = MonotonicClock::new();
+    let start = clock.now();
+    until("time to pass", || (clock.now().since(start) >= time).then_some(()));
+}
+
 /// A development key that is good today.
 pub(crate) fn key() -> String {
     let id = "test".parse().expect("an identifier");
