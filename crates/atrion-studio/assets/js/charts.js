@@ -115,11 +115,16 @@ export class StackChart {
     let above = -Infinity;
     for (const line of lines.sort((a, b) => b.at - a.at)) {
       const y = Math.round(u.valToPos(line.at, "y", true)) + 0.5;
-      ctx.strokeStyle = colour(line.tone);
       ctx.setLineDash(line.solid ? [] : [4 * scale, 3 * scale]);
       ctx.beginPath();
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
+      // A light edge, so that a line is seen on any part.
+      ctx.strokeStyle = colour("panel");
+      ctx.lineWidth = 3 * scale;
+      ctx.stroke();
+      ctx.strokeStyle = colour(line.tone);
+      ctx.lineWidth = scale;
       ctx.stroke();
       // Lines too close for their names keep the name of the upper one.
       if (!line.solid && y - above < LABEL_PX * scale) continue;
