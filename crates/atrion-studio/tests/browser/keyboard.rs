@@ -104,7 +104,7 @@ async fn the_table_is_walked_with_arrows() {
         stage.until(&format!("{at} === '{row}'")).await;
     }
     stage.browser.chord(Key::Control, Key::End).await.unwrap();
-    stage.until(&format!("{at} === '{}'", rows)).await;
+    stage.until(&format!("{at} === '{rows}'")).await;
     // What is in focus is in sight, and is the row it says it is.
     let seen = "
         (() => {
