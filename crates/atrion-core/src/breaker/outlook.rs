@@ -57,10 +57,24 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Applies one sample that speaks for `secs`. One that does not say both saturation and
-    /// in-flight count says nothing here.
-    pub(super) fn observe(&mut self, sample: &Telemetry, secs: f64, memory_secs: f64) {
+    /// Applies one sample that speaks for the last `secs` of `dt_secs`.
+    ///
+    /// Whoever reports saturation without a count has gone back to that. A sample that says
+    /// neither only lets time pass: what is not reported again ends.
+    pub(super) fn observe(
+        &mut self,
+        sample: &Telemetry,
+        secs: f64,
+        dt_secs: f64,
+        memory_secs: f64,
+    ) {
         let (Some(saturation), Some(in_flight)) = (sample.saturation(), sample.in_flight()) else {
+            if sample.saturation().is_some() {
+                *self = Self::default();
+            } else {
+                let left = math::max(self.in_flight - self.drain_per_sec() * dt_secs, 0.0);
+                self.in_flight = left * math::decay(1.0 / memory_secs, dt_secs);
+            }
             return;
         };
         let was_full = self.in_flight >= self.places;

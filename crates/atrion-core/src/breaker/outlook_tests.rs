@@ -90,6 +90,22 @@ fn without_an_in_flight_count_a_decision_stays_as_it_was() {
     }
 }
 
+/// A count that is not repeated must not keep anybody out, whatever else is reported meanwhile.
+#[test]
+fn a_count_that_is_no_longer_reported_ends() {
+    let config = PhysicsConfig::default();
+    let outcomes = Telemetry::builder().outcomes(80, 0);
+    for other in [outcomes, outcomes.saturation(0.5)] {
+        let (mut state, mut decision) =
+            update_physics(&calm().0, with(1_000, 0), at(101), &config).unwrap();
+        assert!(!decision.flow(Priority::Critical).passes());
+        for tick in 102..200 {
+            (state, decision) = update_physics(&state, other, at(tick), &config).unwrap();
+        }
+        assert!(decision.flow(Priority::Bulk).passes(), "{other:?}: {decision:?}");
+    }
+}
+
 /// A new route has nothing but its first report, of a service that is overrun already.
 #[test]
 fn a_start_inside_an_overload_is_bounded_from_the_first_report_on() {

@@ -80,7 +80,7 @@ impl RouteState {
         let spoken_secs = math::min(dt_secs, config.longest_step_secs());
         let mut next = self.rebased(now, config).quiet(dt_secs - spoken_secs, now, config);
         next.learn_error_rate(sample, spoken_secs, config);
-        next.pace.observe(sample, spoken_secs, config.pressure_memory_secs());
+        next.pace.observe(sample, spoken_secs, dt_secs, config.pressure_memory_secs());
         let unsaid = next.pressure_at(now, config);
         next.pressure = config.baseline().pressure(sample, unsaid);
         next.momentum = next.momentum.observe(next.pressure, now, config.momentum_secs());
