@@ -373,7 +373,6 @@ mod tests {
             "",
             "  ",
             "hunter2",
-            "postgres://u:hun?ter2=x@localhost/db",
             "http://u:hunter2@localhost",
             "postgres://u:hunter2@localhost:notaport/db",
             "postgres://u:hunter2@localhost/db?sslmode=hunter2",

@@ -37,11 +37,14 @@ fn a_limit_that_is_used_doubles_with_every_round_while_calm() {
     assert!(startup.limit() < limit + 20, "slow answers end the growth: {}", startup.limit());
 }
 
+/// In flight, of a limit of 16: less than a start counts as stuck with that returns nothing.
+const FEW: u32 = 7;
+
 /// Ticks until the start is over; whoever it refused was refused at the first tick.
 fn learned(startup: &mut Startup, refused_at_first: bool) -> Learned {
     for tick in 1..200 {
         let now = Timestamp::from_millis(50 * tick);
-        if let Some(learned) = startup.tick(8, refused_at_first && tick == 1, 0.05, now) {
+        if let Some(learned) = startup.tick(FEW, refused_at_first && tick == 1, 0.05, now) {
             return learned;
         }
     }
