@@ -28,9 +28,10 @@ const CAPACITY: usize = 64;
 fn redis(server: &RedisServer, name: &str, cluster: &str) -> RedisClusterProvider {
     let limits = Limits {
         max_own_routes: CAPACITY,
-        // Room for what the other has just let go of and has not said so yet.
-        max_routes_per_node: 2 * CAPACITY,
-        max_registers: 2 * CAPACITY,
+        // What the other lets go of keeps its place here for ten seconds, and PostgreSQL makes writing
+        // slow enough for it to let go of much meanwhile.
+        max_routes_per_node: 4 * CAPACITY,
+        max_registers: 4 * CAPACITY,
         ..Limits::default()
     };
     RedisClusterProvider::builder()
