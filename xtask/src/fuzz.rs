@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::runner::{Line, Runner};
 
 /// How long each target runs as part of the tests, in seconds.
-const SECONDS: u32 = 30;
+const SECONDS: u32 = 10;
 
 /// The command that builds the fuzzer and runs it.
 fn line() -> Line {
