@@ -221,16 +221,17 @@ impl Registers {
         let observed_at = now.minus(age);
         let (node, sequence) = (frame.node, frame.stamp.sequence);
         let mut place = 0;
+        // What goes makes room for what comes.
+        for route in &frame.forgotten {
+            let said = Said::Forgotten;
+            let register = Register { node, sequence, observed_at: now, said, buried: false };
+            self.write(*route, register, &mut place, now);
+        }
         for change in &frame.changes {
             let complains_until = complains_until(change, observed_at, &self.voting);
             let said = Said::Word { change: *change, complains_until };
             let register = Register { node, sequence, observed_at, said, buried: false };
             self.write(change.route, register, &mut place, now);
-        }
-        for route in &frame.forgotten {
-            let said = Said::Forgotten;
-            let register = Register { node, sequence, observed_at: now, said, buried: false };
-            self.write(*route, register, &mut place, now);
         }
         for (id, name) in &frame.names {
             if let Some(route) = self.routes.get_mut(id)

@@ -28,10 +28,8 @@ const CAPACITY: usize = 64;
 fn redis(server: &RedisServer, name: &str, cluster: &str) -> RedisClusterProvider {
     let limits = Limits {
         max_own_routes: CAPACITY,
-        // What the other lets go of keeps its place here for ten seconds, and PostgreSQL makes writing
-        // slow enough for it to let go of much meanwhile.
-        max_routes_per_node: 4 * CAPACITY,
-        max_registers: 4 * CAPACITY,
+        max_routes_per_node: CAPACITY,
+        max_registers: CAPACITY,
         ..Limits::default()
     };
     RedisClusterProvider::builder()

@@ -15,6 +15,9 @@ use crate::machine::time::Elapsed;
 /// take to arrive.
 const GRAVE: Duration = Duration::from_secs(10);
 
+/// Traces looked at for one of a certain node: a bound on what a frame can cost.
+const MOST_LOOKED_AT: usize = 64;
+
 impl Registers {
     pub(super) fn bury(&mut self, node: NodeId, id: RouteId, now: Elapsed) {
         if let Some(register) = self.routes.get_mut(&id).and_then(|r| r.register_mut(node)) {
@@ -47,13 +50,31 @@ impl Registers {
         false
     }
 
+    /// Removes an old trace of a route that this node forgot, if there is one among the oldest of all.
+    fn unbury_one_of(&mut self, node: NodeId) -> bool {
+        loop {
+            let mut oldest = self.graves.iter().take(MOST_LOOKED_AT);
+            let Some(at) = oldest.position(|(of, _)| *of == node) else { return false };
+            let Some((_, id)) = self.graves.remove(at) else { return false };
+            let Some(register) = self.routes.get_mut(&id).and_then(|r| r.register_mut(node)) else {
+                continue;
+            };
+            register.buried = false;
+            if register.complains_until().is_none() {
+                self.remove_if(node, id, |_| true);
+                return true;
+            }
+        }
+    }
+
     /// Whether the node may have one more register, after making room for it if need be.
     pub(super) fn make_room(&mut self, node: NodeId, now: Elapsed) -> bool {
         let holds =
             |peers: &HashMap<NodeId, Peer>, id| peers.get(&id).map_or(0, |p| p.routes.len());
         let own = holds(&self.peers, node);
         if own >= self.limits.max_routes_per_node {
-            return false;
+            // What it let go of is no reason to refuse what it came to instead.
+            return self.unbury_one_of(node);
         }
         if self.held < self.limits.max_registers || self.unbury(now, true) {
             return true;

@@ -193,6 +193,34 @@ fn a_forgotten_route_stays_forgotten_when_older_words_arrive_late() {
 }
 
 #[test]
+fn what_a_full_node_let_go_of_makes_room_for_what_it_came_to() {
+    let mut r = registers();
+    let all: Vec<Change> = (0..100).map(|route| change(route, 1.0, 1.0)).collect();
+    r.hear(&frame(1, 1, 1, &all), START);
+    r.hear(&frame(2, 1, 1, &all[..50]), START);
+    // One goes and one comes with every frame, as on a node that evicts; another node does likewise
+    // far below its bound.
+    for sequence in 2..400 {
+        let forget = |node, oldest| {
+            let forgotten = vec![RouteId(oldest)];
+            Frame { forgotten, ..frame(node, 1, sequence, &[change(98 + sequence, 2.0, 1.0)]) }
+        };
+        r.hear(&forget(1, sequence - 2), START);
+        r.hear(&forget(2, (sequence - 2) % 50 + 1_000), START);
+        let newest = |node| {
+            let is = |word: &(RouteId, NodeId, u64, Change)| {
+                (word.0, word.1) == (RouteId(98 + sequence), NodeId(node))
+            };
+            r.state().iter().any(is)
+        };
+        assert!(newest(1), "frame {sequence}");
+        r.check();
+    }
+    let held = r.state().iter().filter(|word| word.1 == NodeId(1)).count();
+    assert_eq!(held, 100, "as many as it has");
+}
+
+#[test]
 fn complaints_are_told_until_they_have_healed() {
     let mut r = registers();
     let open = Change { stance: Stance { open: true, ..Stance::CALM }, ..change(3, 0.0, 0.0) };
