@@ -38,6 +38,7 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
         "all tests, every feature",
         &Line::cargo("test --workspace --all-features --no-fail-fast"),
     );
+    page(runner);
     default_features(runner, &crates);
     for (title, line) in crates.iter().flat_map(feature_sets::checks) {
         runner.check(&title, &line);
@@ -48,6 +49,13 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
     benches(runner, &crates);
     short_demos(runner);
     Ok(runner.tally().failed == before)
+}
+
+/// Studio's page in a real browser: what it shows, hostile names, actions. The rest of that suite (all
+/// rules of accessibility in both themes, lost connections, pictures) takes many minutes more.
+fn page(runner: &mut Runner) {
+    let line = Line::cargo("test --package atrion-studio --test browser --");
+    runner.tests("Studio's page in a browser", &line.args(["pages::", "hostile::", "actions::"]));
 }
 
 /// Tests once more the crates whose default leaves features out: a test may only pass with

@@ -16,7 +16,7 @@ use crate::traffic::Traffic;
 /// How often viewers are told what changed: everything is four times as fast as by default.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(250);
 /// How long a whole test may take. A browser on a loaded machine needs its time.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Runs a test; one that hangs says so.
 pub(crate) async fn in_time(test: impl Future<Output = ()>) {
