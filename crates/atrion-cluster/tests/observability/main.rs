@@ -1,6 +1,8 @@
 //! Two pods under overload, a dependency that fails, a Redis that dies: what a real Prometheus sees of
 //! it, what its alerts say, and whether every panel of the dashboard has something to show.
 
+#![expect(clippy::indexing_slicing, reason = "helpers of tests may fail")]
+
 mod dashboard;
 mod load;
 
