@@ -54,7 +54,8 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
 /// Studio's page in a real browser: what it shows, hostile names, actions. The rest of that suite (all
 /// rules of accessibility in both themes, lost connections, pictures) takes many minutes more.
 fn page(runner: &mut Runner) {
-    let line = Line::cargo("test --package atrion-studio --test browser --");
+    // The whole workspace is named so that nothing is built anew with other features.
+    let line = Line::cargo("test --workspace --all-features --test browser --");
     runner.tests("Studio's page in a browser", &line.args(["pages::", "hostile::", "actions::"]));
 }
 
