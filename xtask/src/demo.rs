@@ -42,7 +42,9 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<bool, String> {
         setup::redis(root)?;
     }
     println!("==> building the demonstration");
-    let line = build();
+    // The crates of others are built for who compares them only.
+    let peers = args.iter().any(|arg| arg == "--peers");
+    let line = if peers { build().args(["--features", "peers"]) } else { build() };
     let status =
         line.command(root).status().map_err(|e| format!("`{line}` cannot be started: {e}"))?;
     if !status.success() {

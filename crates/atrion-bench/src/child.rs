@@ -10,6 +10,8 @@ use atrion_state::clock::{Clock as _, MonotonicClock};
 
 use crate::progress::Bar;
 
+/// How a program ends that cannot measure on this machine.
+const NOT_HERE: i32 = 4;
 /// How often a program that runs is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// Of a long log, the end that is shown.
@@ -65,6 +67,20 @@ pub(crate) fn must_end_with(
         Some(code) if allowed.contains(&code) => Ok(code),
         _ => Err(format!("{what} ended with {status}; the end of what it said:\n{}", tail(log))),
     }
+}
+
+/// The last line of a program that says it cannot measure here: a server is missing, the system has no
+/// such counter. `None` if it did measure.
+///
+/// # Errors
+/// A sentence if it ended in another way.
+pub(crate) fn why_not_here(
+    status: ExitStatus,
+    what: &str,
+    log: &Path,
+) -> Result<Option<String>, String> {
+    let code = must_end_with(status, &[0, NOT_HERE], what, log)?;
+    Ok((code == NOT_HERE).then(|| tail(log).lines().next_back().unwrap_or_default().to_owned()))
 }
 
 /// Builds with `cargo WORDS` and gives the program called `name` among what was built.
@@ -160,6 +176,24 @@ mod tests {
             .expect_err("it does not end by itself");
         assert!(why.contains("did not end within 0 s and was stopped"), "{why}");
         assert!(why.ends_with("before"), "{why}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_cannot_measure_here_says_why() {
+        let folder = Folder::new("not-here");
+        let ended = |script: &str| {
+            let log = folder.path().join("log");
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let limit = Duration::from_secs(60);
+            let status = run(command, &log, limit, &Bar::hidden()).expect("it ran");
+            why_not_here(status, "sh", &log)
+        };
+        let why_not = ended("echo preparing; echo no server >&2; exit 4");
+        assert_eq!(why_not, Ok(Some("no server".to_owned())));
+        assert_eq!(ended("exit 0"), Ok(None));
+        assert!(ended("exit 1").expect_err("it broke").starts_with("sh ended with"));
     }
 
     #[cfg(unix)]

@@ -85,8 +85,13 @@ const fn of(peer: &'static str, bound: f64) -> Bound {
     Bound::Ratio { peer, bound }
 }
 
+/// Stands for whichever of the crates before the same service does best.
+pub(crate) const BEST_CRATE: &str = "best crate";
+
 use Bound::{None as Unbound, Value};
-use Stage::{Cluster, Memory, Micro, Scenarios, Service, Simulator, Wire};
+use Stage::{
+    Cluster, Contest, Memory, Micro, Scenarios, Service, Simulator, Store, Studio, Watch, Wire,
+};
 
 /// Every goal, grouped by stage in the order of the report.
 #[rustfmt::skip]
@@ -142,6 +147,14 @@ pub(crate) const GOALS: &[Goal] = &[
     less("service.reach", Service, "outage over HTTP: requests that reach the dead dependency", "%", Value(2.0)),
     less("service.recovery", Service, "outage over HTTP: full service after it heals", "s", Value(2.0)),
 
+    more("contest.goodput3x", Contest, "goodput over HTTP at 3x, beside the crates of others", "%", Value(95.0)),
+    more("contest.goodput10x", Contest, "goodput over HTTP at 10x, beside the crates of others", "%", Value(95.0)),
+    more("contest.best3x", Contest, "goodput over HTTP at 3x, of the best of these crates", "%", of(BEST_CRATE, 1.0)),
+    more("contest.best10x", Contest, "goodput over HTTP at 10x, of the best of these crates", "%", of(BEST_CRATE, 1.0)),
+    more("contest.top3x", Contest, "top tier served over HTTP at 3x, beside the crates of others", "%", Value(99.9)),
+    more("contest.top10x", Contest, "top tier served over HTTP at 10x, beside the crates of others", "%", Value(99.9)),
+    less("contest.p99", Contest, "p99 of what is answered in time at 10x", "ms", Value(200.0)),
+
     less("cluster.warned", Cluster, "another node knows, p99, interval 100 ms", "ms", Value(105.0)),
     less("cluster.unwarned", Cluster, "warnings that never came", "", Value(0.0)),
     less("cluster.dead", Cluster, "requests to a dead dependency, three services", "requests", of("alone", 1.0)),
@@ -152,6 +165,25 @@ pub(crate) const GOALS: &[Goal] = &[
     less("cluster.lied.bulk", Cluster, "bulk refused under a lying node", "%", Value(2.0)),
     less("cluster.bytes", Cluster, "bytes in a frame per changed route", "B", Value(32.0)),
     less("cluster.admit", Cluster, "admit in the service, p99, clock included", "us", Unbound),
+
+    less("store.restore", Store, "100,000 routes restored from PostgreSQL", "s", Value(2.0)),
+    less("store.restore.other", Store, "the same by a node that did not write them", "s", Value(2.0)),
+    more("store.save", Store, "changed vectors saved, in batches of 4,096", "vectors/s", Value(10_000.0)),
+    more("store.save.interval", Store, "changed vectors saved, in batches of 64", "vectors/s", Unbound),
+    less("store.admit", Store, "admit and record while 10,000 changes a second are saved", "ns", of("alone", 1.1)),
+
+    less("watch.tracing", Watch, "admit and record with `tracing`", "ns", of("nothing", 1.1)),
+    less("watch.metrics", Watch, "admit and record with `metrics` every second", "ns", of("nothing", 1.1)),
+    less("watch.otel", Watch, "admit and record with OpenTelemetry every second", "ns", of("nothing", 1.1)),
+    less("watch.tally", Watch, "admit and record with the tally by tier and reason", "ns", of("nothing", 3.0)),
+    less("watch.sampled", Watch, "admit and record with one decision in 1,000 sampled", "ns", of("nothing", 3.0)),
+    less("watch.refuse", Watch, "a refusal with the tally", "ns", of("nothing", 3.0)),
+    less("watch.collect", Watch, "collecting 10,000 routes for `metrics`", "ms", Unbound),
+
+    less("studio.viewers", Studio, "100 viewers of 10,000 routes, one in ten busy", "% of a core", Value(5.0)),
+    less("studio.viewers.busy", Studio, "100 viewers of 10,000 routes, all busy", "% of a core", Value(5.0)),
+    less("studio.viewer", Studio, "one viewer of 10,000 routes, all busy", "% of a core", Unbound),
+    less("studio.bytes", Studio, "sent to each viewer, all busy", "kB/s", Unbound),
 ];
 
 /// The goal of this name.

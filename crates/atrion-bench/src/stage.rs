@@ -11,19 +11,27 @@ pub(crate) enum Stage {
     Memory,
     Scenarios,
     Service,
+    Contest,
     Cluster,
+    Store,
+    Watch,
+    Studio,
 }
 
 impl Stage {
     /// All of them, in the order in which they run: first what other work disturbs most.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Micro,
         Self::Simulator,
         Self::Wire,
         Self::Memory,
         Self::Scenarios,
         Self::Service,
+        Self::Contest,
         Self::Cluster,
+        Self::Store,
+        Self::Watch,
+        Self::Studio,
     ];
 
     /// The name on the command line.
@@ -35,7 +43,11 @@ impl Stage {
             Self::Memory => "memory",
             Self::Scenarios => "scenarios",
             Self::Service => "service",
+            Self::Contest => "contest",
             Self::Cluster => "cluster",
+            Self::Store => "store",
+            Self::Watch => "watch",
+            Self::Studio => "studio",
         }
     }
 
@@ -47,7 +59,11 @@ impl Stage {
             Self::Memory => "bytes per route, allocations per request",
             Self::Scenarios => "overload, priorities, outage in simulated time, beside others",
             Self::Service => "a real service over HTTP, without and with Atrion",
+            Self::Contest => "the crates of others before the same service, over HTTP",
             Self::Cluster => "three services that share a Redis, which fails",
+            Self::Store => "a PostgreSQL that remembers 100,000 routes",
+            Self::Watch => "the request path with each observer on and off",
+            Self::Studio => "a page of 10,000 routes and its viewers",
         }
     }
 
@@ -55,11 +71,15 @@ impl Stage {
     /// says; at [`Stage::limit`] it is stopped.
     pub(crate) const fn budget(self, is_quick: bool) -> Duration {
         let (quick, full) = match self {
-            Self::Micro => (120, 300),
+            Self::Micro => (100, 300),
             Self::Simulator | Self::Wire => (40, 90),
             Self::Memory => (20, 60),
-            Self::Scenarios => (220, 1200),
+            Self::Scenarios => (80, 800),
             Self::Service | Self::Cluster => (70, 150),
+            Self::Contest => (60, 120),
+            Self::Store => (60, 150),
+            Self::Watch => (40, 150),
+            Self::Studio => (20, 60),
         };
         Duration::from_secs(if is_quick { quick } else { full })
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use lexopt::ValueExt as _;
 
 use crate::cluster;
+use crate::guard::Guard;
 
 pub(crate) const HELP: &str = "\
 A real service under overload, a slow and a dead dependency, without and with Atrion; or, with
@@ -15,6 +16,8 @@ Usage: cargo xtask demo [OPTIONS]
 
   --cluster     services that share what they know: a dependency that fails for one of them first,
                 an outage, Redis killed, hung, emptied and cut off, and a node that lies
+  --peers       the crates of others and Atrion, one after the other before the same service, under
+                three and ten times what it can do
   --short       the same in half a minute: every phase shorter, every bound the same
   --seed N      seed of arrivals, tiers and service times (default 7)
   --json FILE   write the figures as JSON
@@ -34,6 +37,7 @@ pub(crate) enum Invocation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) cluster: bool,
+    pub(crate) peers: bool,
     pub(crate) short: bool,
     pub(crate) seed: u64,
     pub(crate) json: Option<PathBuf>,
@@ -48,7 +52,7 @@ pub(crate) enum Role {
     },
     Service {
         seed: u64,
-        protected: bool,
+        guard: Guard,
         dependency: u16,
     },
     Generator,
@@ -61,14 +65,12 @@ impl Role {
     pub(crate) fn to_args(self) -> Vec<String> {
         match self {
             Self::Dependency { seed } => vec!["--part=dependency".into(), format!("--seed={seed}")],
-            Self::Service { seed, protected, dependency } => {
-                let part = if protected { "protected" } else { "unprotected" };
-                vec![
-                    format!("--part={part}"),
-                    format!("--seed={seed}"),
-                    format!("--dependency={dependency}"),
-                ]
-            }
+            Self::Service { seed, guard, dependency } => vec![
+                "--part=service".into(),
+                format!("--guard={}", guard.name()),
+                format!("--seed={seed}"),
+                format!("--dependency={dependency}"),
+            ],
             Self::Generator => vec!["--part=generator".into()],
             Self::Cluster(role) => role.to_args(),
         }
@@ -86,15 +88,26 @@ fn default_svg() -> PathBuf {
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
     use lexopt::Arg::{Long, Short};
     let mut parser = lexopt::Parser::from_args(args);
-    let mut options =
-        Options { cluster: false, short: false, seed: 7, json: None, svg: default_svg() };
-    let mut part = None;
+    let mut options = Options {
+        cluster: false,
+        peers: false,
+        short: false,
+        seed: 7,
+        json: None,
+        svg: default_svg(),
+    };
+    let (mut part, mut guard) = (None, Guard::Nothing);
     let (mut dependency, mut index, mut redis, mut origin) = (0, 0, None, 0);
     let sentence = |e: lexopt::Error| e.to_string();
     while let Some(arg) = parser.next().map_err(sentence)? {
         match arg {
             Short('h') | Long("help") => return Ok(Invocation::Help),
             Long("cluster") => options.cluster = true,
+            Long("peers") => options.peers = true,
+            Long("guard") => {
+                let name = parser.value().map_err(sentence)?;
+                guard = name.to_string_lossy().parse()?;
+            }
             Long("short") => options.short = true,
             Long("seed") => options.seed = number(&mut parser)?,
             Long("json") => options.json = Some(parser.value().map_err(sentence)?.into()),
@@ -108,12 +121,17 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
         }
     }
     let seed = options.seed;
-    let Some(part) = part else { return Ok(Invocation::Show(options)) };
+    let Some(part) = part else {
+        return if options.cluster && options.peers {
+            Err("--cluster and --peers are two demonstrations; ask for one".to_owned())
+        } else {
+            Ok(Invocation::Show(options))
+        };
+    };
     let clustered = |part| Role::Cluster(cluster::Role { part, seed, origin });
     let role = match part.to_str() {
         Some("dependency") => Role::Dependency { seed },
-        Some("unprotected") => Role::Service { seed, protected: false, dependency },
-        Some("protected") => Role::Service { seed, protected: true, dependency },
+        Some("service") => Role::Service { seed, guard, dependency },
         Some("generator") => Role::Generator,
         Some("node") => clustered(cluster::Part::Node { index, dependency, redis }),
         Some("callee") => clustered(cluster::Part::Callee),
@@ -156,6 +174,7 @@ mod tests {
         let words = ["--short", "--seed=9", "--json", "a.json", "--svg", "b.svg"];
         let expected = Options {
             cluster: false,
+            peers: false,
             short: true,
             seed: 9,
             json: Some("a.json".into()),
@@ -176,8 +195,8 @@ mod tests {
             clustered(cluster::Part::Load),
             clustered(cluster::Part::Liar { redis: 9 }),
             Role::Dependency { seed: 3 },
-            Role::Service { seed: 4, protected: true, dependency: 65_535 },
-            Role::Service { seed: 4, protected: false, dependency: 1 },
+            Role::Service { seed: 4, guard: Guard::ResilienceAimd, dependency: 65_535 },
+            Role::Service { seed: 4, guard: Guard::Nothing, dependency: 1 },
             Role::Generator,
         ] {
             let args = role.to_args().into_iter().map(OsString::from);
@@ -195,6 +214,8 @@ mod tests {
             (&["fast"], "fast"),
             (&["--part", "conductor"], "conductor"),
             (&["--part", "liar"], "redis"),
+            (&["--part", "service", "--guard", "armour"], "armour"),
+            (&["--cluster", "--peers"], "two demonstrations"),
         ] {
             let why = parsed(words).expect_err("must be refused");
             assert!(why.contains(named), "{words:?}: {why}");

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::{Options, Role};
 use crate::figures::{Comparison, Record, RunFigures};
+use crate::guard::Guard;
 use crate::live::Live;
 use crate::part::Part;
 use crate::plan::{Health, Phase, Stage, length, schedule};
@@ -49,14 +50,14 @@ pub(crate) type Interrupt = watch::Receiver<bool>;
 /// [`Stopped`] if it was interrupted, if a part could not be started or failed, or if a file
 /// cannot be written. No process is left behind in any of these cases.
 pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Verdict, Stopped> {
-    let live = Live::new(length(&schedule(1.0, options.short)));
+    let live = Live::new(2 * length(&schedule(1.0, options.short)));
     let capacity = capacity(options, &live, interrupt).await?;
     live.line(&format!(
         "capacity measured: {capacity:.0} requests/s ({WORKERS} workers, one queue)"
     ));
     let stages = schedule(capacity, options.short);
-    let plain = run(options, false, &stages, &live, interrupt).await?;
-    let guarded = run(options, true, &stages, &live, interrupt).await?;
+    let plain = run(options, Guard::Nothing, &stages, &live, interrupt).await?;
+    let guarded = run(options, Guard::Atrion, &stages, &live, interrupt).await?;
     let after = self::capacity(options, &live, interrupt).await?;
     live.finish();
 
@@ -83,9 +84,13 @@ pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Ver
 
 /// Answers within the objective per second that the unprotected service gives when it is kept
 /// exactly busy.
-async fn capacity(options: &Options, live: &Live, interrupt: &Interrupt) -> Result<f64, Stopped> {
+pub(crate) async fn capacity(
+    options: &Options,
+    live: &Live,
+    interrupt: &Interrupt,
+) -> Result<f64, Stopped> {
     live.doing("measuring the capacity");
-    let mut parts = Parts::start(options.seed, false).await?;
+    let mut parts = Parts::start(options.seed, Guard::Nothing).await?;
     let ms = if options.short { 1500 } else { 3000 };
     let order = Order::Measure { target: parts.port, callers: CALLERS, warm_up_ms: 300, ms };
     let measured = until(OVERTIME, interrupt, measured(&mut parts, &order)).await;
@@ -141,12 +146,12 @@ struct Parts {
 }
 
 impl Parts {
-    async fn start(seed: u64, protected: bool) -> Result<Self, String> {
+    async fn start(seed: u64, guard: Guard) -> Result<Self, String> {
         // Seeds of their own, so that the parts' draws have nothing to do with each other.
         let role = Role::Dependency { seed: seed.wrapping_add(1) };
         let (dependency, upstream) = Part::serve("dependency", role).await?;
         let seed = seed.wrapping_add(2);
-        let role = Role::Service { seed, protected, dependency: upstream };
+        let role = Role::Service { seed, guard, dependency: upstream };
         let (service, port) = Part::serve("service", role).await?;
         let generator = Part::start("generator", Role::Generator)?;
         Ok(Self { dependency, service, generator, port })
@@ -160,15 +165,15 @@ impl Parts {
 }
 
 /// One pass through the schedule.
-async fn run(
+pub(crate) async fn run(
     options: &Options,
-    protected: bool,
+    guard: Guard,
     stages: &[Stage],
     live: &Live,
     interrupt: &Interrupt,
 ) -> Result<Record, Stopped> {
-    live.begin_run(protected);
-    let mut parts = Parts::start(options.seed, protected).await?;
+    live.begin_run(guard.title());
+    let mut parts = Parts::start(options.seed, guard).await?;
     let order = Order::Load { target: parts.port, stages: stages.to_vec(), seed: options.seed };
     let mut run = Run {
         stages,

@@ -143,7 +143,7 @@ impl RunFigures {
 }
 
 /// The buckets of one phase, in order.
-fn of_phase(record: &Record, stages: &[Stage], phase: Phase) -> Vec<Bucket> {
+pub(crate) fn of_phase(record: &Record, stages: &[Stage], phase: Phase) -> Vec<Bucket> {
     let phases = phases(stages);
     let in_phase = |b: &&Bucket| phases.get(b.index as usize) == Some(&phase);
     record.buckets.iter().filter(in_phase).cloned().collect()

@@ -35,13 +35,13 @@ struct Now {
 }
 
 impl Live {
-    /// A display for two runs of this length.
+    /// A display for runs that take so long together.
     pub(crate) fn new(length: Duration) -> Self {
         let bars = std::io::stdout().is_terminal().then(|| {
             let all = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::stdout());
             let row = all.add(ProgressBar::no_length());
             row.set_style(style("{msg}"));
-            let buckets = 2 * (length.as_millis() / crate::plan::BUCKET.as_millis()) as u64;
+            let buckets = (length.as_millis() / crate::plan::BUCKET.as_millis()) as u64;
             let progress = all.add(ProgressBar::new(buckets));
             progress.set_style(style("[{bar:40}] {percent:>3} %  {elapsed} of about {duration}"));
             Bars { all, row, progress }
@@ -67,8 +67,7 @@ impl Live {
     }
 
     /// Prints the head of a run's table.
-    pub(crate) fn begin_run(&self, protected: bool) {
-        let title = if protected { "with Atrion" } else { "unprotected" };
+    pub(crate) fn begin_run(&self, title: &str) {
         self.line(&format!(
             "\n{title:14} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10}",
             "offered", "good", "refused", "failed", "late", "p99", "R (ohm)"

@@ -11,7 +11,8 @@
 //! What is not: a request's work is waiting instead of computing, so that two cores carry it
 //! and the load generator is never what limits the figures.
 //!
-//! With `--cluster` it is another demonstration, see [`cluster`].
+//! With `--cluster` it is another demonstration, see [`cluster`]; with `--peers` the crates of others
+//! stand before the same service, see [`contest`].
 //!
 //! Exit status: 0 if every bound holds, 1 if one is missed, 2 if the demonstration could not
 //! run, 3 if the machine was too busy to measure anything, 130 if interrupted.
@@ -20,11 +21,15 @@ mod args;
 mod caller;
 mod cluster;
 mod conductor;
+mod contest;
 mod dependency;
 mod figures;
 mod generator;
+mod guard;
 mod live;
 mod part;
+#[cfg(feature = "peers")]
+mod peers;
 mod plan;
 mod plot;
 mod protect;
@@ -88,6 +93,8 @@ async fn show(options: args::Options) -> u8 {
     });
     let verdict = if options.cluster {
         cluster::show(&options, &interrupt).await
+    } else if options.peers {
+        contest::show(&options, &interrupt).await
     } else {
         conductor::show(&options, &interrupt).await
     };
@@ -112,8 +119,8 @@ async fn part(role: Role) -> u8 {
     let work = async {
         match role {
             Role::Dependency { seed } => dependency::run(seed).await,
-            Role::Service { seed, protected, dependency } => {
-                service::run(seed, protected, dependency).await
+            Role::Service { seed, guard, dependency } => {
+                service::run(seed, guard, dependency).await
             }
             Role::Generator => generator::run().await,
             Role::Cluster(role) => role.run().await,

@@ -15,6 +15,8 @@ pub(crate) const BUCKET: Duration = Duration::from_millis(250);
 const CALM_LOAD: f64 = 0.7;
 /// Load during the overload, as a multiple of the measured capacity.
 const OVERLOAD: f64 = 3.0;
+/// Load during the greater one.
+const TENFOLD: f64 = 10.0;
 
 /// One class of traffic.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,8 @@ pub(crate) enum Health {
 pub(crate) enum Phase {
     Calm,
     Overload,
+    /// Only where crates are compared.
+    Tenfold,
     /// Calm load between two incidents; not judged.
     Rest,
     Gray,
@@ -71,6 +75,7 @@ impl Phase {
         match self {
             Self::Calm => "calm",
             Self::Overload => "3x overload",
+            Self::Tenfold => "10x overload",
             Self::Rest => "rest",
             Self::Gray => "gray failure",
             Self::Outage => "hard outage",
@@ -116,6 +121,24 @@ pub(crate) fn schedule(capacity: f64, short: bool) -> Vec<Stage> {
     .to_vec()
 }
 
+/// The schedule of each protection that is compared.
+pub(crate) fn contest(capacity: f64, short: bool) -> Vec<Stage> {
+    let calm = capacity * CALM_LOAD;
+    [
+        (Phase::Calm, calm, [12, 6]),
+        (Phase::Overload, capacity * OVERLOAD, [32, 12]),
+        (Phase::Rest, calm, [8, 4]),
+        (Phase::Tenfold, capacity * TENFOLD, [32, 12]),
+    ]
+    .map(|(phase, rate, [long, brief])| Stage {
+        phase,
+        health: Health::Healthy,
+        buckets: if short { brief } else { long },
+        rate,
+    })
+    .to_vec()
+}
+
 /// The phase of each bucket, in order.
 pub(crate) fn phases(stages: &[Stage]) -> Vec<Phase> {
     let of_stage = |s: &Stage| std::iter::repeat_n(s.phase, s.buckets as usize);
@@ -152,8 +175,12 @@ mod tests {
 
     #[test]
     fn load_follows_the_measured_capacity() {
-        for stage in schedule(500.0, true) {
-            let expected = if stage.phase == Phase::Overload { 1500.0 } else { 350.0 };
+        for stage in schedule(500.0, true).into_iter().chain(contest(500.0, true)) {
+            let expected = match stage.phase {
+                Phase::Overload => 1500.0,
+                Phase::Tenfold => 5000.0,
+                _ => 350.0,
+            };
             assert!((stage.rate - expected).abs() < 1e-9, "{stage:?}");
         }
     }

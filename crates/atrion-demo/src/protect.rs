@@ -1,9 +1,11 @@
-//! The one place where Atrion meets the service.
+//! The one place where Atrion, or what it is compared with, meets the service.
 
 use atrion_core::units::Volts;
 use atrion_engine::Atrion;
 use atrion_tower::AtrionLayer;
 use axum::Router;
+
+use crate::guard::Guard;
 
 /// What stands before the service.
 pub(crate) enum Protection {
@@ -11,26 +13,46 @@ pub(crate) enum Protection {
     Off,
     /// Atrion as it comes: the default configuration, nothing tuned for this service.
     On(Atrion),
+    /// Another crate.
+    #[cfg(feature = "peers")]
+    Peer(Guard),
 }
 
 impl Protection {
     /// # Errors
     ///
-    /// A sentence if Atrion cannot be built.
-    pub(crate) fn new(protected: bool, seed: u64) -> Result<Self, String> {
-        if !protected {
-            return Ok(Self::Off);
+    /// A sentence if Atrion cannot be built, or the other crates are not built in.
+    pub(crate) fn new(guard: Guard, seed: u64) -> Result<Self, String> {
+        match guard {
+            Guard::Nothing => Ok(Self::Off),
+            Guard::Atrion => {
+                let atrion = Atrion::builder().seed(seed).build();
+                atrion.map(Self::On).map_err(|e| format!("Atrion cannot be built: {e}"))
+            }
+            #[cfg(feature = "peers")]
+            peer => Ok(Self::Peer(peer)),
+            #[cfg(not(feature = "peers"))]
+            peer => Err(format!(
+                "`{}` is not built in; `cargo xtask demo --peers` builds it",
+                peer.name()
+            )),
         }
-        let atrion = Atrion::builder().seed(seed).build();
-        atrion.map(Self::On).map_err(|e| format!("Atrion cannot be built: {e}"))
     }
 
     /// The service behind this protection. The generator may say what its requests are worth;
     /// a service open to the world would not believe everybody.
-    pub(crate) fn apply(&self, router: Router) -> Router {
+    ///
+    /// # Errors
+    ///
+    /// A sentence if another crate refuses its settings.
+    pub(crate) fn apply(&self, router: Router) -> Result<Router, String> {
         match self {
-            Self::Off => router,
-            Self::On(atrion) => router.layer(AtrionLayer::server(atrion).trust_headers(|_| true)),
+            Self::Off => Ok(router),
+            Self::On(atrion) => {
+                Ok(router.layer(AtrionLayer::server(atrion).trust_headers(|_| true)))
+            }
+            #[cfg(feature = "peers")]
+            Self::Peer(guard) => crate::peers::apply(*guard, router),
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) fn side_by_side(comparison: &Comparison) -> String {
                     run.recovery_seconds.map_or("never".to_owned(), |s| format!("{s:.2} s"))
                 });
             }
-            Phase::Gray | Phase::Rest => {}
+            Phase::Gray | Phase::Rest | Phase::Tenfold => {}
         }
         // Of nothing let in there is no latency.
         if *phase != Phase::Outage {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::dependency::{self, listen};
+use crate::guard::Guard;
 use crate::protect::Protection;
 use crate::stats::micros;
 use crate::traffic::WorkTimes;
@@ -50,8 +51,8 @@ struct Shared {
 /// # Errors
 ///
 /// A sentence if it cannot listen, or Atrion cannot be built.
-pub(crate) async fn run(seed: u64, protected: bool, dependency: u16) -> Result<(), String> {
-    let protection = Protection::new(protected, seed)?;
+pub(crate) async fn run(seed: u64, guard: Guard, dependency: u16) -> Result<(), String> {
+    let protection = Protection::new(guard, seed)?;
     let shared = Arc::new(Shared {
         workers: Semaphore::new(WORKERS),
         present: AtomicUsize::new(0),
@@ -59,7 +60,7 @@ pub(crate) async fn run(seed: u64, protected: bool, dependency: u16) -> Result<(
         dependency: Caller::new(dependency, dependency::PATH)?,
     });
     let router = Router::new().route(&format!("/{PATH}"), get(handle)).with_state(shared);
-    let router = protection.apply(router);
+    let router = protection.apply(router)?;
     let listener = listen().await?;
     let mut orders = Orders::new();
     tokio::select! {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::figures::Comparison;
+use crate::figures::{Comparison, RunFigures};
 
 /// Good answers at three times the capacity, in percent of the capacity, at least.
 const OVERLOAD_GOODPUT: f64 = 95.0;
@@ -114,18 +114,46 @@ pub(crate) fn checks(comparison: &Comparison) -> Vec<Check> {
 /// Why the machine could not be trusted to measure anything, if so.
 pub(crate) fn too_busy(comparison: &Comparison) -> Option<String> {
     let runs = [&comparison.unprotected, &comparison.protected];
-    if let Some(run) = runs.iter().find(|run| run.generator_lag_p99_ms > LAG_MS) {
-        let lag = run.generator_lag_p99_ms;
-        return Some(format!("requests were sent up to {lag:.0} ms late (99th percentile)"));
+    let worst = |of: fn(&RunFigures) -> f64| {
+        runs.iter().map(|run| of(run)).fold(0.0, |a, b| if b > a { b } else { a })
+    };
+    Busy {
+        lag_p99_ms: worst(|run| run.generator_lag_p99_ms),
+        stall_p99_ms: worst(|run| run.service_stall_p99_ms),
+        before: comparison.capacity_per_second,
+        after: comparison.capacity_after_per_second,
     }
-    if let Some(run) = runs.iter().find(|run| run.service_stall_p99_ms > STALL_MS) {
-        let stall = run.service_stall_p99_ms;
-        return Some(format!("the service's process stalled for {stall:.0} ms (99th percentile)"));
+    .why()
+}
+
+/// What tells that a machine had no time for what was measured.
+pub(crate) struct Busy {
+    /// How late requests were sent.
+    pub(crate) lag_p99_ms: f64,
+    /// How long the service's process stalled.
+    pub(crate) stall_p99_ms: f64,
+    /// The capacity before and after.
+    pub(crate) before: f64,
+    pub(crate) after: f64,
+}
+
+impl Busy {
+    /// Why nothing measured is worth anything, if so.
+    pub(crate) fn why(&self) -> Option<String> {
+        if self.lag_p99_ms > LAG_MS {
+            let lag = self.lag_p99_ms;
+            return Some(format!("requests were sent up to {lag:.0} ms late (99th percentile)"));
+        }
+        if self.stall_p99_ms > STALL_MS {
+            let stall = self.stall_p99_ms;
+            return Some(format!(
+                "the service's process stalled for {stall:.0} ms (99th percentile)"
+            ));
+        }
+        let drift = 100.0 * (self.after / self.before - 1.0);
+        (drift.abs() > DRIFT_PERCENT)
+            .then(|| format!("the capacity changed by {drift:+.0} % between start and end"))
     }
-    let (before, after) = (comparison.capacity_per_second, comparison.capacity_after_per_second);
-    let drift = 100.0 * (after / before - 1.0);
-    (drift.abs() > DRIFT_PERCENT)
-        .then(|| format!("the capacity changed by {drift:+.0} % between start and end"))
 }
 
 /// A busy machine excuses a missed promise; it takes nothing from a kept one.

@@ -1,7 +1,8 @@
 //! What Studio costs: bytes of its lines, and processor time of its threads, by how many look.
 //!
-//! `cargo bench -p atrion-studio --bench viewers -- [SECS]`. Linux only: processor time is read from
-//! `/proc`. Viewers are real connections; their own time is not counted.
+//! `cargo bench -p atrion-studio --bench viewers -- [SECS] [--json FILE]`. Linux only: processor time is
+//! read from `/proc`. Viewers are real connections; their own time is not counted. With `--json` only
+//! the larger crowds are measured, and their figures written to the file.
 
 use std::error::Error;
 use std::fs;
@@ -21,12 +22,24 @@ use atrion_studio::Studio;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const ROUTES: usize = 10_000;
+/// How this ends where it cannot measure, for who runs it among others.
+const NOT_HERE: i32 = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let given = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let json = arguments.iter().position(|arg| arg == "--json");
+    let json = json.map(|at| arguments.get(at + 1).ok_or("--json needs a file")).transpose()?;
+    let given = arguments.iter().find_map(|arg| arg.parse().ok());
     // Built by the tests, it only shows that it runs.
-    let is_bench = std::env::args().any(|arg| arg == "--bench");
+    let is_bench = arguments.iter().any(|arg| arg == "--bench");
     let secs: u64 = given.unwrap_or(if is_bench { 10 } else { 1 });
+    if fs::metadata("/proc/self/task").is_err() {
+        eprintln!("processor time of threads is read from /proc, which is not here");
+        std::process::exit(NOT_HERE);
+    }
+    if secs == 0 {
+        return Err("SECS is 0, at least 1 is needed".into());
+    }
     let atrion = Atrion::builder()
         .config(Config::builder().route_limit(2 * ROUTES).build()?)
         .tally(true)
@@ -45,11 +58,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:>8} {:>14} {:>12} {:>12} {:>12}",
         "viewers", "routes busy", "kB/s/viewer", "desk %", "http %"
     );
-    for (viewers, share) in [(0, 10), (1, 0), (1, 10), (1, 100), (100, 0), (100, 10), (100, 100)] {
-        stage(server.addr(), &routes, viewers, share, secs);
+    let all = [(0, 10), (1, 0), (1, 10), (1, 100), (100, 0), (100, 10), (100, 100)];
+    let large = [(1, 100), (100, 10), (100, 100)];
+    let mut figures = serde_json::Map::new();
+    for (viewers, share) in if json.is_some() { &large[..] } else { &all[..] } {
+        let costs = stage(server.addr(), &routes, *viewers, *share, secs);
+        figures.insert(
+            format!("{viewers}_viewers_{share}_percent_busy"),
+            serde_json::json!({"kb_per_s_each": costs.kb_per_s, "percent_of_a_core": costs.percent}),
+        );
     }
     server.shutdown();
+    if let Some(file) = json {
+        fs::write(file, serde_json::to_vec_pretty(&figures)?)
+            .map_err(|e| format!("--json `{file}` cannot be written: {e}"))?;
+    }
     Ok(())
+}
+
+/// What a crowd costs.
+struct Costs {
+    kb_per_s: f64,
+    percent: f64,
 }
 
 /// The whole state in one line: how large, and how long from asking to the last byte.
@@ -72,7 +102,7 @@ fn whole(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn stage(addr: SocketAddr, routes: &[Route], viewers: u64, share: usize, secs: u64) {
+fn stage(addr: SocketAddr, routes: &[Route], viewers: u64, share: usize, secs: u64) -> Costs {
     let (over, bytes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let crowd = {
         let (over, bytes) = (Arc::clone(&over), Arc::clone(&bytes));
@@ -80,7 +110,7 @@ fn stage(addr: SocketAddr, routes: &[Route], viewers: u64, share: usize, secs: u
             .name("viewers".into())
             .spawn(move || watch(addr, viewers, &over, &bytes))
     };
-    thread::scope(|scope| {
+    let costs = thread::scope(|scope| {
         let (over, busy) = (&over, ROUTES * share / 100);
         scope.spawn(move || {
             while !over.load(Relaxed) {
@@ -99,16 +129,16 @@ fn stage(addr: SocketAddr, routes: &[Route], viewers: u64, share: usize, secs: u
         thread::sleep(Duration::from_secs(secs));
         let (after, took) = (cpu(), clock.now().secs_since(start));
         let rate = (bytes.load(Relaxed) - sent) as f64 / took / 1e3 / viewers.max(1) as f64;
-        println!(
-            "{viewers:>8} {share:>12} % {rate:>12.1} {:>12.2} {:>12.2}",
-            100.0 * (after.0 - before.0) / took,
-            100.0 * (after.1 - before.1) / took,
-        );
+        let desk = 100.0 * (after.0 - before.0) / took;
+        let http = 100.0 * (after.1 - before.1) / took;
+        println!("{viewers:>8} {share:>12} % {rate:>12.1} {desk:>12.2} {http:>12.2}");
         over.store(true, Relaxed);
+        Costs { kb_per_s: rate, percent: desk + http }
     });
     if let Ok(crowd) = crowd {
         let _ = crowd.join();
     }
+    costs
 }
 
 /// Reads streams and throws away what comes.

@@ -18,6 +18,7 @@ use crate::verdict::Measured;
 struct Program {
     package: &'static str,
     bench: &'static str,
+    features: &'static [&'static str],
 }
 
 /// How a goal's figure comes from estimates.
@@ -41,12 +42,25 @@ enum What {
     NanosEach,
     /// Million elements per second.
     MillionsPerSecond,
+    /// Elements per second.
+    PerSecond,
+    /// Milliseconds of an iteration.
+    Millis,
+    /// Seconds of an iteration.
+    Seconds,
 }
 
-const REQUEST_PATH: Program = Program { package: "atrion-benches", bench: "request_path" };
-const TOWER_LAYER: Program = Program { package: "atrion-benches", bench: "tower_layer" };
-const SIMULATOR: Program = Program { package: "atrion-benches", bench: "simulator" };
-const WIRE: Program = Program { package: "atrion-cluster", bench: "wire" };
+const fn program(package: &'static str, bench: &'static str) -> Program {
+    Program { package, bench, features: &[] }
+}
+
+const REQUEST_PATH: Program = program("atrion-benches", "request_path");
+const TOWER_LAYER: Program = program("atrion-benches", "tower_layer");
+const SIMULATOR: Program = program("atrion-benches", "simulator");
+const WIRE: Program = program("atrion-cluster", "wire");
+const STORE: Program = program("atrion-postgres", "store");
+const WATCH: Program =
+    Program { features: &["--all-features"], ..program("atrion-observe", "cost") };
 
 const ADMIT: &str = "admit and record/atrion/1";
 const LAYER: &str = "tower layer/atrion (client)";
@@ -88,9 +102,31 @@ const WIRE_READINGS: &[Reading] = &[
     Reading { goal: "wire.encode", ours: "wire, 1024 changed routes/encode/open", peers: &[], what: What::MillionsPerSecond },
 ];
 
+#[rustfmt::skip]
+const STORE_READINGS: &[Reading] = &[
+    Reading { goal: "store.restore", ours: "restore/own_rows/100000", peers: &[], what: What::Seconds },
+    Reading { goal: "store.restore.other", ours: "restore/as_another_node/100000", peers: &[], what: What::Seconds },
+    Reading { goal: "store.save", ours: "save/4096", peers: &[], what: What::PerSecond },
+    Reading { goal: "store.save.interval", ours: "save/64", peers: &[], what: What::PerSecond },
+    Reading { goal: "store.admit", ours: "admit_and_record/while_10000_changes_a_second_are_saved", peers: &[("alone", "admit_and_record/alone")], what: What::Nanos },
+];
+
+const UNWATCHED: &[(&str, &str)] = &[("nothing", "admit and record/nothing")];
+
+#[rustfmt::skip]
+const WATCH_READINGS: &[Reading] = &[
+    Reading { goal: "watch.tracing", ours: "admit and record/tracing", peers: UNWATCHED, what: What::Nanos },
+    Reading { goal: "watch.metrics", ours: "admit and record/metrics, every second", peers: UNWATCHED, what: What::Nanos },
+    Reading { goal: "watch.otel", ours: "admit and record/otel, every second", peers: UNWATCHED, what: What::Nanos },
+    Reading { goal: "watch.tally", ours: "admit and record/tally", peers: UNWATCHED, what: What::Nanos },
+    Reading { goal: "watch.sampled", ours: "admit and record/tracing, one decision in 1000", peers: UNWATCHED, what: What::Nanos },
+    Reading { goal: "watch.refuse", ours: "refuse/tally", peers: &[("nothing", "refuse/nothing")], what: What::Nanos },
+    Reading { goal: "watch.collect", ours: "collect/10000 routes", peers: &[], what: What::Millis },
+];
+
 /// What a request costs, beside the crates of others.
 pub(super) fn micro(setting: &Setting<'_>) -> Result<Outcome, String> {
-    let (estimates, building) = measure(Stage::Micro, &[REQUEST_PATH, TOWER_LAYER], setting)?;
+    let (estimates, building, _) = measure(Stage::Micro, &[REQUEST_PATH, TOWER_LAYER], setting)?;
     let plot = crate::report::svg::bars("nanoseconds, medians", &medians(&estimates))?;
     Ok(Outcome {
         measured: read(MICRO_READINGS, &estimates)?,
@@ -102,15 +138,32 @@ pub(super) fn micro(setting: &Setting<'_>) -> Result<Outcome, String> {
 
 /// What a simulated request costs.
 pub(super) fn simulator(setting: &Setting<'_>) -> Result<Outcome, String> {
-    let (estimates, building) = measure(Stage::Simulator, &[SIMULATOR], setting)?;
+    let (estimates, building, _) = measure(Stage::Simulator, &[SIMULATOR], setting)?;
     let measured = read(SIMULATOR_READINGS, &estimates)?;
     Ok(Outcome { measured, building, ..Outcome::default() })
 }
 
 /// What frames cost.
 pub(super) fn wire(setting: &Setting<'_>) -> Result<Outcome, String> {
-    let (estimates, building) = measure(Stage::Wire, &[WIRE], setting)?;
+    let (estimates, building, _) = measure(Stage::Wire, &[WIRE], setting)?;
     let measured = read(WIRE_READINGS, &estimates)?;
+    Ok(Outcome { measured, building, ..Outcome::default() })
+}
+
+/// What remembering costs; without a server there is nothing to measure, which is said.
+pub(super) fn store(setting: &Setting<'_>) -> Result<Outcome, String> {
+    let (estimates, building, why_not) = measure(Stage::Store, &[STORE], setting)?;
+    if let Some(why_not) = why_not {
+        return Ok(Outcome { why_not, building, ..Outcome::default() });
+    }
+    let measured = read(STORE_READINGS, &estimates)?;
+    Ok(Outcome { measured, building, ..Outcome::default() })
+}
+
+/// What watching costs.
+pub(super) fn watch(setting: &Setting<'_>) -> Result<Outcome, String> {
+    let (estimates, building, _) = measure(Stage::Watch, &[WATCH], setting)?;
+    let measured = read(WATCH_READINGS, &estimates)?;
     Ok(Outcome { measured, building, ..Outcome::default() })
 }
 
@@ -118,12 +171,13 @@ fn medians(estimates: &Estimates) -> Vec<(String, Figure)> {
     estimates.iter().map(|(name, estimate)| (name.clone(), estimate.nanos)).collect()
 }
 
-/// Builds all programs, then runs one after the other.
+/// Builds all programs, then runs one after the other. The last of the three is why nothing was
+/// measured, if a server is missing.
 fn measure(
     stage: Stage,
     programs: &[Program],
     setting: &Setting<'_>,
-) -> Result<(Estimates, Duration), String> {
+) -> Result<(Estimates, Duration, Option<String>), String> {
     let log = setting.draft.log(stage.name());
     let bar = Bar::seconds(stage.name(), stage.budget(setting.is_quick));
     let clock = MonotonicClock::new();
@@ -133,6 +187,7 @@ fn measure(
         .iter()
         .map(|p| {
             let words = ["bench", "--no-run", "--package", p.package, "--bench", p.bench];
+            let words = [&words[..], p.features].concat();
             child::build(setting.root, &words, p.bench, &log)
         })
         .collect();
@@ -145,9 +200,12 @@ fn measure(
         command.args(["--bench", "--noplot"]).args(lengths(setting.is_quick));
         command.current_dir(setting.root).env("CRITERION_HOME", &home);
         let status = child::run(command, &log, stage.limit(setting.is_quick), &bar)?;
-        child::must_end_with(status, &[0], &format!("the benchmark {name}"), &log)?;
+        let what = format!("the benchmark {name}");
+        if let Some(why_not) = child::why_not_here(status, &what, &log)? {
+            return Ok((Estimates::new(), building, Some(why_not)));
+        }
     }
-    Ok((criterion::read(&home)?, building))
+    Ok((criterion::read(&home)?, building, None))
 }
 
 /// For how long each benchmark is measured. In full as long as the benchmark itself says.
@@ -189,6 +247,11 @@ impl What {
             Self::MillionsPerSecond => {
                 each()?.inverse(1e3).ok_or_else(|| "takes no time at all".to_owned())
             }
+            Self::PerSecond => {
+                each()?.inverse(1e9).ok_or_else(|| "takes no time at all".to_owned())
+            }
+            Self::Millis => Ok(estimate.nanos.times(1e-6)),
+            Self::Seconds => Ok(estimate.nanos.times(1e-9)),
         }
     }
 }
@@ -209,6 +272,8 @@ mod tests {
             (Stage::Micro, MICRO_READINGS),
             (Stage::Simulator, SIMULATOR_READINGS),
             (Stage::Wire, WIRE_READINGS),
+            (Stage::Store, STORE_READINGS),
+            (Stage::Watch, WATCH_READINGS),
         ] {
             let read: Vec<&str> = readings.iter().map(|r| r.goal).collect();
             let asked: Vec<&str> = goals::of_stage(stage).map(|g| g.id).collect();
@@ -234,6 +299,9 @@ mod tests {
         assert!((of(What::NanosBeyond("none"), "layer") - 30.0).abs() < 1e-9);
         assert!((of(What::NanosEach, "frame") - 20.0).abs() < 1e-9);
         assert!((of(What::MillionsPerSecond, "frame") - 50.0).abs() < 1e-9);
+        assert!((of(What::PerSecond, "frame") - 50e6).abs() < 1e-3);
+        assert!((of(What::Millis, "frame") - 0.01).abs() < 1e-9);
+        assert!((of(What::Seconds, "frame") - 1e-5).abs() < 1e-12);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Outcome, Setting};
 use crate::child;
 use crate::figure::Figure;
+use crate::goals;
 use crate::progress::Bar;
 use crate::stage::Stage;
 use crate::verdict::Measured;
@@ -43,6 +44,12 @@ const fn counted(goal: &'static str, ours: &'static str, check: &'static str) ->
     Reading { check: Some(check), ..reading(goal, ours, None) }
 }
 
+/// What builds the crates of others in.
+const PEERS: [&str; 2] = ["--features", "peers"];
+/// Their names in the demonstration's file, and ours.
+const CRATES: &[&str] = &["tower", "tr-aimd", "cl-aimd"];
+const OURS: &str = "protected";
+
 const UNPROTECTED: &str = "unprotected";
 const ALONE: &str = "alone";
 
@@ -74,6 +81,12 @@ pub(super) fn service(setting: &Setting<'_>) -> Result<Outcome, String> {
     show(Stage::Service, &[], SERVICE_READINGS, setting)
 }
 
+/// The crates of others before the same service.
+pub(super) fn contest(setting: &Setting<'_>) -> Result<Outcome, String> {
+    let (figures, outcome, excuse) = figures(Stage::Contest, &["--peers"], &PEERS, setting)?;
+    Ok(Outcome { measured: contested(&figures, excuse.as_ref())?, ..outcome })
+}
+
 /// Services that share a Redis; without a server there is nothing to measure, which is said.
 pub(super) fn cluster(setting: &Setting<'_>) -> Result<Outcome, String> {
     if let Err(why_not) = redis() {
@@ -99,12 +112,24 @@ fn show(
     readings: &[Reading],
     setting: &Setting<'_>,
 ) -> Result<Outcome, String> {
+    let (figures, outcome, excuse) = figures(stage, args, &[], setting)?;
+    Ok(Outcome { measured: read(readings, &figures, excuse.as_ref())?, ..outcome })
+}
+
+/// Lets the demonstration run; the last of the three is why what it missed says nothing, if so.
+fn figures(
+    stage: Stage,
+    args: &[&str],
+    features: &[&str],
+    setting: &Setting<'_>,
+) -> Result<(Value, Outcome, Option<String>), String> {
     let log = setting.draft.log(stage.name());
     let bar = Bar::seconds(stage.name(), stage.budget(setting.is_quick));
     let clock = MonotonicClock::new();
     let start = clock.now();
     bar.say("building");
     let words = ["build", "--release", "--package", "atrion-demo"];
+    let words = [&words[..], features].concat();
     let program = child::build(setting.root, &words, "atrion-demo", &log)?;
     let building = clock.now().since(start);
     bar.say("");
@@ -125,8 +150,49 @@ fn show(
     if let Ok(svg) = std::fs::read_to_string(scratch.join("demo.svg")) {
         plots.push((format!("{}.svg", stage.name()), svg));
     }
-    let measured = read(readings, &figures, excuse.as_ref())?;
-    Ok(Outcome { measured, building, plots, ..Outcome::default() })
+    Ok((figures, Outcome { building, plots, ..Outcome::default() }, excuse))
+}
+
+/// Every protection beside ours, with its spread.
+fn contested(figures: &Value, excuse: Option<&String>) -> Result<Vec<Measured>, String> {
+    let spread = |overload: &str, name: &str| {
+        let of = |what| number(figures, &format!("/{overload}/{name}/{what}"), false);
+        let (value, low, high) = (of("goodput_percent")?, of("goodput_low")?, of("goodput_high")?);
+        Figure::try_new(name, value.value(), low.value(), high.value()).map_err(|e| e.to_string())
+    };
+    let once = |overload: &str, name: &str, what: &str| {
+        number(figures, &format!("/{overload}/{name}/{what}"), what == "p99_ms")
+    };
+    let beside = |goal: &'static str, overload: &str, what: &str| {
+        let mut measured = Measured::new(goal, once(overload, OURS, what)?);
+        for name in CRATES {
+            measured = measured.peer(*name, once(overload, name, what)?);
+        }
+        Ok::<_, String>(measured)
+    };
+    let mut measured = Vec::new();
+    for (overload, goodput, best, top) in [
+        ("x3", "contest.goodput3x", "contest.best3x", "contest.top3x"),
+        ("x10", "contest.goodput10x", "contest.best10x", "contest.top10x"),
+    ] {
+        let ours = spread(overload, OURS)?;
+        let mut whole = Measured::new(goodput, ours);
+        let mut first: Option<(&str, Figure)> = None;
+        for name in CRATES {
+            let figure = spread(overload, name)?;
+            whole = whole.peer(*name, figure);
+            if first.is_none_or(|(_, best)| figure.value() > best.value()) {
+                first = Some((name, figure));
+            }
+        }
+        measured.push(whole);
+        let (name, figure) = first.ok_or("there are no crates of others")?;
+        let note = format!("the best crate is `{name}`");
+        measured.push(Measured::new(best, ours).peer(goals::BEST_CRATE, figure).note(note));
+        measured.push(beside(top, overload, "top_served_percent")?);
+    }
+    measured.push(beside("contest.p99", "x10", "p99_ms")?);
+    Ok(measured.into_iter().map(|m| Measured { excuse: excuse.cloned(), ..m }).collect())
 }
 
 fn read(
@@ -175,7 +241,6 @@ fn number(figures: &Value, path: &str, or_never: bool) -> Result<Figure, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::goals;
     use crate::verdict::{Verdict, judge};
     use serde_json::json;
 
@@ -206,6 +271,34 @@ mod tests {
         assert!((recovery.ours.value() - 0.5).abs() < 1e-9);
         assert!(recovery.peers[0].figure.value().is_infinite());
         assert_eq!(measured[1].peers[0].name, UNPROTECTED);
+    }
+
+    #[test]
+    fn the_best_of_the_crates_is_the_one_to_beat() {
+        let of = |goodput: f64| {
+            json!({"goodput_percent": goodput, "goodput_low": goodput - 1.0,
+                "goodput_high": goodput + 1.0, "p99_ms": null, "top_served_percent": goodput})
+        };
+        let overload = |ours: f64| json!({"protected": of(ours), "tower": of(98.0), "tr-aimd": of(60.0), "cl-aimd": of(99.0)});
+        let figures = json!({"x3": overload(99.5), "x10": overload(90.0)});
+        let measured = contested(&figures, None).expect("whole");
+        let mut asked: Vec<&str> = goals::of_stage(Stage::Contest).map(|g| g.id).collect();
+        let mut read: Vec<&str> = measured.iter().map(|m| m.goal).collect();
+        asked.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(read, asked);
+        let verdict = |goal: &str| {
+            let found = measured.iter().find(|m| m.goal == goal).expect("measured");
+            judge(goals::find(goal).expect("a goal"), found).verdict
+        };
+        assert_eq!(verdict("contest.best3x"), Verdict::Met);
+        assert_eq!(verdict("contest.best10x"), Verdict::Missed);
+        assert_eq!(verdict("contest.goodput10x"), Verdict::Missed);
+        assert_eq!(verdict("contest.p99"), Verdict::Missed, "beyond the objective is infinite");
+        let best = measured.iter().find(|m| m.goal == "contest.best3x").expect("measured");
+        assert!(best.note.contains("cl-aimd"), "{}", best.note);
+        let why = contested(&json!({"x3": {}}), None).expect_err("nothing there");
+        assert!(why.contains("/x3/protected/goodput_percent"), "{why}");
     }
 
     #[test]

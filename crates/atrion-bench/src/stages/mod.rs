@@ -4,6 +4,7 @@ mod benches;
 mod demo;
 mod memory;
 mod scenarios;
+mod studio;
 
 use std::path::Path;
 use std::time::Duration;
@@ -58,6 +59,10 @@ fn measure(stage: Stage, setting: &Setting<'_>) -> Result<Outcome, String> {
         Stage::Memory => memory::run(setting),
         Stage::Scenarios => scenarios::run(setting),
         Stage::Service => demo::service(setting),
+        Stage::Contest => demo::contest(setting),
         Stage::Cluster => demo::cluster(setting),
+        Stage::Store => benches::store(setting),
+        Stage::Watch => benches::watch(setting),
+        Stage::Studio => studio::run(setting),
     }
 }
