@@ -73,13 +73,12 @@ impl Stage {
         let (quick, full) = match self {
             Self::Micro => (100, 300),
             Self::Simulator | Self::Wire => (40, 90),
-            Self::Memory => (20, 60),
+            Self::Memory | Self::Studio => (20, 60),
             Self::Scenarios => (80, 800),
             Self::Service | Self::Cluster => (70, 150),
             Self::Contest => (60, 120),
             Self::Store => (60, 150),
             Self::Watch => (40, 150),
-            Self::Studio => (20, 60),
         };
         Duration::from_secs(if is_quick { quick } else { full })
     }
