@@ -52,7 +52,7 @@ impl Figures {
         let top: Count = buckets.iter().filter_map(|b| b.tiers.first().copied()).sum();
         Self {
             goodput_percent: mean,
-            goodput_low: mean - spread,
+            goodput_low: if spread < mean { mean - spread } else { 0.0 },
             goodput_high: mean + spread,
             p99_ms: figures.p99_ms,
             top_served_percent: top.served_percent(),
