@@ -34,8 +34,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("atrion-state", &["atrion-core"]),
     ("atrion-engine", &["atrion-core", "atrion-state", "atrion-trace"]),
     ("atrion-observe", &["atrion-core", "atrion-state", "atrion-engine"]),
-    ("atrion-cluster", &["atrion-core", "atrion-state", "atrion-license"]),
-    ("atrion-postgres", &["atrion-core", "atrion-state", "atrion-license"]),
+    ("atrion-commercial", &["atrion-state", "atrion-license"]),
+    ("atrion-cluster", &["atrion-core", "atrion-state", "atrion-license", "atrion-commercial"]),
+    ("atrion-postgres", &["atrion-core", "atrion-state", "atrion-license", "atrion-commercial"]),
     ("atrion-tower", &["atrion-core", "atrion-state", "atrion-engine"]),
     // The simulator and the traces for its previews.
     (
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "atrion-state",
             "atrion-engine",
             "atrion-license",
+            "atrion-commercial",
             "atrion-sim",
             "atrion-trace",
         ],

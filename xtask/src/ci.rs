@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::runner::{Line, Runner};
-use crate::{boundary, fuzz, setup, test};
+use crate::{boundary, dependencies, fuzz, setup, test};
 
 /// One lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +89,13 @@ pub(crate) fn run(root: &Path, lanes: &[Lane]) -> Result<bool, String> {
     Ok(failed.is_empty())
 }
 
-/// The boundary check as a step.
+/// What is checked of the dependencies: which crate of ours knows which, and what is said of the
+/// others'.
 pub(crate) fn boundary_step(runner: &mut Runner) -> bool {
     let root = runner.root().to_path_buf();
-    runner.own("open-core boundary", "cargo xtask ci boundary", || boundary::check(&root))
+    let again = "cargo xtask ci boundary";
+    let kept = runner.own("open-core boundary", again, || boundary::check(&root));
+    kept & runner.own("report on dependencies", again, || dependencies::check(&root))
 }
 
 /// Licences, bans and sources need nothing but the dependencies themselves. The advisories need their database, so they are

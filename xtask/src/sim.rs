@@ -1,33 +1,23 @@
-//! Builds the simulator and runs it.
+//! The simulator.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::demo;
-use crate::runner::Line;
+use crate::program::Program;
 
-/// Runs the program of `atrion-sim` with the user's arguments, in the user's folder, so that
-/// `--csv FILE` lands where it is meant to. `false` if it reported a failure.
-///
-/// It is a program of its own, so that the project's commands need not compile plots before they
-/// start.
+const SIMULATOR: Program = Program {
+    name: "atrion-sim",
+    title: "the simulator",
+    quietly: true,
+    features: &["tool", "cluster"],
+    output: None,
+};
+
+/// Builds the simulator and runs it with the user's arguments.
 ///
 /// # Errors
 ///
 /// A sentence if it cannot be built or started.
 pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<bool, String> {
-    let build = Line::cargo("build --release --quiet --package atrion-sim --features tool,cluster");
-    let status =
-        build.command(root).status().map_err(|e| format!("`{build}` cannot be started: {e}"))?;
-    if !status.success() {
-        return Err(format!("the simulator does not build; again: {build}"));
-    }
-    let here = std::env::current_dir().map_err(|e| format!("no current folder: {e}"))?;
-    let line = demo::release_program(root, "atrion-sim", &[]);
-    let status = line
-        .command(&here)
-        .args(args)
-        .status()
-        .map_err(|e| format!("`{line}` cannot be started: {e}"))?;
-    Ok(status.success())
+    SIMULATOR.run(root, args)
 }

@@ -122,7 +122,7 @@ fn benches(runner: &mut Runner, crates: &[Crate]) {
 
 /// The demonstrations with their own verdicts, in seconds instead of a minute and a half.
 fn short_demos(runner: &mut Runner) {
-    if runner.check("build of the demonstration", &demo::build()) {
+    if runner.check("build of the demonstration", &demo::DEMO.build()) {
         short_demo(runner, "the demonstration in short", &["--short"]);
         short_demo(runner, "the cluster's demonstration in short", &["--cluster", "--short"]);
     }
@@ -134,7 +134,7 @@ fn short_demo(runner: &mut Runner, title: &str, args: &[&str]) {
     let root = runner.root().to_path_buf();
     let again = format!("cargo xtask demo {}", args.join(" "));
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    let line = demo::program(&root, &args);
+    let line = demo::DEMO.line(&root).args(args);
     runner.own(title, &again, || {
         let once = || {
             let status = line.command(&root).stdin(Stdio::null()).status();

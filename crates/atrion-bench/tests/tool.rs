@@ -6,9 +6,9 @@
     reason = "a failing test may say so"
 )]
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use atrion_testkit::Folder;
 use serde_json::Value;
 
 fn bench(args: &[&str]) -> Output {
@@ -20,39 +20,9 @@ fn text(output: &Output) -> (String, String) {
     (of(&output.stdout), of(&output.stderr))
 }
 
-/// A folder of its own for each test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("atrion-bench-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn names(&self, of: &str) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(self.0.join(of))
-            .expect("a folder")
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn a_run_leaves_a_whole_report_in_every_form() {
-    let folder = Folder::new("run");
+    let folder = Folder::new().unwrap();
     let (out, json) = (folder.file("a b"), folder.file("copy.json"));
     let args = ["--quick", "--only", "memory", "--seed", "5", "--out", &out, "--json", &json];
     let output = bench(&args);
@@ -60,11 +30,11 @@ fn a_run_leaves_a_whole_report_in_every_form() {
     assert!(output.status.success(), "{said}{err}");
     assert!(said.contains("==> 1/1 memory") && said.contains("goals met"), "{said}");
     assert!(err.is_empty(), "no bar where there is no terminal: {err}");
-    assert_eq!(folder.names(""), ["a b", "copy.json"], "nothing else is left");
-    assert_eq!(folder.names("a b"), ["logs", "report.csv", "report.json", "report.md"]);
+    assert_eq!(folder.names("").unwrap(), ["a b", "copy.json"], "nothing else is left");
+    assert_eq!(folder.names("a b").unwrap(), ["logs", "report.csv", "report.json", "report.md"]);
 
     let copy = std::fs::read_to_string(&json).unwrap();
-    assert_eq!(copy, std::fs::read_to_string(folder.0.join("a b/report.json")).unwrap());
+    assert_eq!(copy, std::fs::read_to_string(folder.path().join("a b/report.json")).unwrap());
     let report: Value = serde_json::from_str(&copy).expect("it is JSON");
     assert_eq!((&report["schema"], &report["version"]), (&"atrion-bench-report".into(), &1.into()));
     assert_eq!((&report["mode"], &report["seed"]), (&"quick".into(), &5.into()));
@@ -78,7 +48,7 @@ fn a_run_leaves_a_whole_report_in_every_form() {
     for row in &rows[2..] {
         assert_eq!((&row["ours"]["value"], &row["verdict"]), (&0.0.into(), &"met".into()), "{row}");
     }
-    let markdown = std::fs::read_to_string(folder.0.join("a b/report.md")).unwrap();
+    let markdown = std::fs::read_to_string(folder.path().join("a b/report.md")).unwrap();
     assert!(
         markdown.contains("| memory per idle route, its name left out | <= 256 B |"),
         "{markdown}"
@@ -87,12 +57,12 @@ fn a_run_leaves_a_whole_report_in_every_form() {
     // Again into the same folder: the new report takes the place of the old one.
     let output = bench(&args);
     assert!(output.status.success(), "{}", text(&output).1);
-    assert_eq!(folder.names(""), ["a b", "copy.json"]);
+    assert_eq!(folder.names("").unwrap(), ["a b", "copy.json"]);
 }
 
 #[test]
 fn a_cluster_without_redis_is_not_passed_over_in_silence() {
-    let folder = Folder::new("redis");
+    let folder = Folder::new().unwrap();
     let out = folder.file("out");
     let output = Command::new(env!("CARGO_BIN_EXE_atrion-bench"))
         .args(["--quick", "--only", "cluster", "--out", &out])
@@ -102,14 +72,14 @@ fn a_cluster_without_redis_is_not_passed_over_in_silence() {
     let (said, err) = text(&output);
     assert!(output.status.success(), "a server that is not there breaks nothing: {err}");
     assert!(said.contains("0 goals met, 0 missed, 10 not measured"), "{said}");
-    let markdown = std::fs::read_to_string(folder.0.join("out/report.md")).unwrap();
+    let markdown = std::fs::read_to_string(folder.path().join("out/report.md")).unwrap();
     let why = "`a-server-that-nobody-has` is missing; `cargo xtask setup` installs redis-server";
     assert!(markdown.contains(why), "{markdown}");
 }
 
 #[test]
 fn a_stage_that_breaks_is_named_and_fails_the_command() {
-    let folder = Folder::new("broken");
+    let folder = Folder::new().unwrap();
     let out = folder.file("out");
     let output = Command::new(env!("CARGO_BIN_EXE_atrion-bench"))
         .args(["--quick", "--only", "wire,memory", "--out", &out])
@@ -119,7 +89,7 @@ fn a_stage_that_breaks_is_named_and_fails_the_command() {
     let (said, _) = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("the stage `wire` broke: `cargo bench --no-run"), "{said}");
-    let report = std::fs::read_to_string(folder.0.join("out/report.json")).unwrap();
+    let report = std::fs::read_to_string(folder.path().join("out/report.json")).unwrap();
     let report: Value = serde_json::from_str(&report).expect("it is JSON");
     assert_eq!(report["stages"][0]["state"], "broken");
     assert_eq!(report["stages"][1]["state"], "done", "the others go on");
@@ -128,10 +98,10 @@ fn a_stage_that_breaks_is_named_and_fails_the_command() {
 
 #[test]
 fn mistakes_are_named_before_anything_is_measured() {
-    let folder = Folder::new("mistakes");
-    std::fs::write(folder.0.join("file"), "").unwrap();
-    std::fs::create_dir(folder.0.join("home")).unwrap();
-    std::fs::write(folder.0.join("home/thesis"), "").unwrap();
+    let folder = Folder::new().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    std::fs::create_dir(folder.path().join("home")).unwrap();
+    std::fs::write(folder.path().join("home/thesis"), "").unwrap();
     let (file, home) = (folder.file("file"), folder.file("home"));
     let nowhere = folder.file("no/such/a.json");
     for (args, named) in [
@@ -147,7 +117,7 @@ fn mistakes_are_named_before_anything_is_measured() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {out}");
         assert!(err.contains(named) && out.is_empty(), "{args:?}: {err}{out}");
     }
-    assert_eq!(folder.names(""), ["file", "home"]);
+    assert_eq!(folder.names("").unwrap(), ["file", "home"]);
 }
 
 #[test]

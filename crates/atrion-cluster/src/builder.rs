@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use atrion_commercial::names::MAX_NAME_BYTES;
+use atrion_commercial::names::default_node_name;
+use atrion_commercial::secret::Secret;
 use atrion_core::error::{ConfigError, OutOfRange};
+use atrion_core::merge::DEFAULT_GAMMA;
 use atrion_core::units::UnitInterval;
 use atrion_license::SystemWallClock;
 use atrion_state::clock::{Clock, MonotonicClock};
@@ -15,14 +19,10 @@ use thiserror::Error;
 use crate::machine::{CoreConfig, Limits};
 use crate::names::Names;
 use crate::provider::RedisClusterProvider;
-use crate::secret::Secret;
 use crate::shared::Shared;
 use crate::transport::{TlsError, TlsOptions, Transport};
 use crate::url::{RedisUrl, UrlError};
 use crate::wire::Codec;
-
-/// The longest name of a cluster, a node or a channel, in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
 
 /// A provider that cannot be built. Nothing was started.
 #[derive(Debug, Error)]
@@ -101,7 +101,7 @@ impl Default for Builder {
             channel: Names::DEFAULT_CHANNEL.to_owned(),
             cluster: Names::DEFAULT_CLUSTER.to_owned(),
             node: None,
-            gamma: 0.3,
+            gamma: DEFAULT_GAMMA.get(),
             interval: Duration::from_millis(100),
             operation_timeout: Duration::from_secs(1),
             secret: None,
@@ -271,11 +271,7 @@ impl Builder {
         if let Some(name) = &self.node {
             return (codec.node_id(name), Arc::from(name.as_str()));
         }
-        let mut name = std::env::var("HOSTNAME").unwrap_or_default();
-        if name.is_empty() || name.len() > MAX_NAME_BYTES {
-            name = format!("pid-{}", std::process::id());
-        }
-        (NodeId(Draws::unpredictable().next_u64()), Arc::from(name))
+        (NodeId(Draws::unpredictable().next_u64()), Arc::from(default_node_name()))
     }
 
     #[allow(clippy::unnecessary_wraps, reason = "fails where a client is not compiled in")]

@@ -21,7 +21,6 @@ mod gate;
 pub mod machine;
 pub mod names;
 mod provider;
-mod secret;
 mod shared;
 #[cfg(feature = "simulation")]
 pub mod simulation;

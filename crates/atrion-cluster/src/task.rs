@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::io;
 
-use tokio::runtime::{Builder, Handle};
+use atrion_commercial::runtime::OwnRuntime;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -12,6 +13,7 @@ use tokio::task::AbortHandle;
 pub(crate) struct Task {
     abort: AbortHandle,
     ended: watch::Receiver<()>,
+    _own: Option<OwnRuntime>,
 }
 
 impl Task {
@@ -24,17 +26,13 @@ impl Task {
             let _sender = sender;
             future.await;
         };
-        if let Ok(runtime) = Handle::try_current() {
-            return Ok(Self { abort: runtime.spawn(future).abort_handle(), ended });
-        }
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let task = runtime.spawn(future);
-        let abort = task.abort_handle();
-        std::thread::Builder::new().name("atrion-cluster".to_owned()).spawn(move || {
-            // Cancelled or done: either way there is nothing left to do.
-            let _ = runtime.block_on(task);
-        })?;
-        Ok(Self { abort, ended })
+        let (runtime, own) = if let Ok(runtime) = Handle::try_current() {
+            (runtime, None)
+        } else {
+            let own = OwnRuntime::start("atrion-cluster")?;
+            (own.handle().clone(), Some(own))
+        };
+        Ok(Self { abort: runtime.spawn(future).abort_handle(), ended, _own: own })
     }
 
     /// Waits for the end.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-pub use tls::{TlsError, TlsOptions};
+pub use atrion_commercial::tls::{TlsError, TlsOptions};
 
 #[cfg(any(feature = "redis", feature = "fred"))]
 mod client;
@@ -35,7 +35,6 @@ mod redis_rs;
 mod reply;
 #[cfg(any(feature = "redis", feature = "fred"))]
 mod session;
-mod tls;
 
 #[cfg(feature = "fred")]
 pub use fred_rs::FredTransport;

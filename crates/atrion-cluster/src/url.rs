@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::secret::Secret;
+use atrion_commercial::secret::Secret;
 
 mod error;
 mod parse;
@@ -17,8 +17,6 @@ pub use error::{UrlError, UrlPart};
 pub const DEFAULT_PORT: u16 = 6379;
 /// The port of a sentinel where the URL names none.
 pub const DEFAULT_SENTINEL_PORT: u16 = 26379;
-/// The highest database number accepted; what servers allow is usually far below.
-pub const MAX_DATABASE: u8 = u8::MAX;
 
 /// A Redis deployment and how to log in there, read from a URL.
 ///
@@ -108,29 +106,18 @@ impl RedisUrl {
     pub const fn database(&self) -> u8 {
         self.database
     }
-
-    /// The same deployment with another login: for passwords that come from a file or a vault.
-    #[must_use]
-    pub fn with_login(mut self, login: Login) -> Self {
-        self.login = login;
-        self
-    }
 }
 
 impl Login {
     /// A login with this password, as `user` or as the server's default user.
-    pub fn new(user: Option<&str>, password: &str) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(user: Option<&str>, password: &str) -> Self {
         Self { user: user.map(str::to_owned), password: Some(Secret::new(password)) }
     }
 
     /// The user, if one is named.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
-    }
-
-    /// Whether there is a password.
-    pub const fn has_password(&self) -> bool {
-        self.password.is_some()
     }
 }
 

@@ -9,8 +9,6 @@
 #![cfg(all(target_os = "linux", any(feature = "redis", feature = "fred")))]
 #![expect(clippy::indexing_slicing, reason = "helpers of tests may fail")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -19,58 +17,24 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use atrion_cluster::{Client, RedisClusterProvider};
+use atrion_commercial::test_util::development_key;
 use atrion_core::flow::Priority;
 use atrion_engine::{Atrion, Route};
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock};
 use atrion_state::blocking::block_on;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::in_memory::InMemoryProvider;
 use atrion_state::provider::{Health, StateProvider};
+use atrion_testkit::wait::until_some_blocking;
 use atrion_testkit::{Fault, FaultProxy, RedisServer};
 use tokio::runtime::Runtime;
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on unchanged to the system allocator.
-#[expect(unsafe_code, reason = "counting allocations needs a global allocator")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that ends has no counter any more; it is not the one that counts.
-        let _ = COUNT.try_with(|c| c.set(c.get() + 1));
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 fn allocations(f: impl FnOnce()) -> u64 {
-    let before = COUNT.with(Cell::get);
-    f();
-    COUNT.with(Cell::get) - before
+    allocation_counter::measure(f).count_total
 }
 
 fn clients() -> Vec<Client> {
     let all = [(Client::Redis, cfg!(feature = "redis")), (Client::Fred, cfg!(feature = "fred"))];
     all.into_iter().filter(|(_, there)| *there).map(|(client, _)| client).collect()
-}
-
-fn key() -> String {
-    let id = "request-path".parse().expect("an identifier");
-    let terms = Terms::new(Tier::Development, id, "the test suite", SystemWallClock.now());
-    let issuer = Issuer::development().expect("part of the crate");
-    issuer.issue(&terms).expect("allowed")
 }
 
 /// An instance with a provider on that Redis, driven by `runtime`.
@@ -84,19 +48,13 @@ fn sharing(runtime: &Runtime, client: Client, port: u16) -> (Atrion, Arc<RedisCl
         .build()
         .expect("valid");
     let provider = Arc::new(provider);
-    let builder = Atrion::builder().provider(Arc::clone(&provider)).license(key());
+    let builder = Atrion::builder().provider(Arc::clone(&provider)).license(development_key());
     (builder.build().expect("valid"), provider)
 }
 
-/// Looks every few milliseconds until the link is in that state, for at most twenty seconds.
 fn wait_for(provider: &RedisClusterProvider, health: Health) {
-    for _ in 0..4_000 {
-        if provider.health() == health {
-            return;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    panic!("the link is {:?}, not {health:?}, after twenty seconds", provider.health());
+    let what = format!("the link is {health:?}");
+    until_some_blocking(&what, || (provider.health() == health).then_some(()));
 }
 
 /// Requests of every kind: served ones, failing ones until the breaker opens, refused ones and

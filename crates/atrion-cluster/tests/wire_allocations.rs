@@ -2,9 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use atrion_cluster::wire::{Change, Codec, Frame, MAX_CHANGES};
 use atrion_core::merge::Stamp;
 use atrion_core::time::Timestamp;
@@ -12,35 +9,11 @@ use atrion_core::units::Ohms;
 use atrion_core::vector::PhysicsVector;
 use atrion_state::peers::{NodeId, RouteId};
 
-struct Counting;
-
-thread_local! {
-    static BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on unchanged to the system allocator.
-#[expect(unsafe_code, reason = "counting allocations needs a global allocator")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.with(|bytes| bytes.set(bytes.get() + layout.size()));
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Bytes allocated by `f`, freed or not.
 fn allocated<T>(f: impl FnOnce() -> T) -> (usize, T) {
-    let before = BYTES.with(Cell::get);
-    let result = f();
-    (BYTES.with(Cell::get) - before, result)
+    let mut result = None;
+    let used = allocation_counter::measure(|| result = Some(f()));
+    (used.bytes_total as usize, result.unwrap())
 }
 
 fn of_sections(codec: &Codec, sections: &[u8]) -> Vec<u8> {

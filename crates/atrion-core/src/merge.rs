@@ -5,11 +5,19 @@
 //! the registers at the moment it is needed. Order, duplicates, losses and message rates cannot
 //! change it.
 
-use thiserror::Error;
+use core::cmp::Ordering;
 
+use crate::law::LawConfig;
 use crate::math;
 use crate::units::{Evidence, Ohms, PerSecond, UnitInterval};
 use crate::vector::{PhysicsVector, Stance};
+
+/// γ as recommended (RFC-0007, section 5), the default of clusters. At and above it the law lets a
+/// node feel what others complain about in full before it is believed.
+pub const DEFAULT_GAMMA: UnitInterval = UnitInterval::constant(0.3);
+
+/// Evidence halves in this time, s.
+pub const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
 
 /// The age of a register in the life of its node: the higher one wins.
 ///
@@ -109,9 +117,14 @@ pub fn effective_gamma(gamma: UnitInterval, evidence: Evidence, half: Evidence) 
 /// assert_eq!(lower_median(&mut []), None);
 /// ```
 pub fn lower_median(voters: &mut [Ohms]) -> Option<Ohms> {
+    lower_median_by(voters, Ord::cmp).copied()
+}
+
+/// The same of anything that can be put in an `order`. Of equals any may be given.
+pub fn lower_median_by<T>(voters: &mut [T], order: impl FnMut(&T, &T) -> Ordering) -> Option<&T> {
     let middle = voters.len().checked_sub(1)? / 2;
-    let (_, median, _) = voters.select_nth_unstable(middle);
-    Some(*median)
+    let (_, median, _) = voters.select_nth_unstable_by(middle, order);
+    Some(median)
 }
 
 /// One node's register of a route: its last word about it.
@@ -156,14 +169,9 @@ pub struct VotingRules {
 }
 
 impl Default for VotingRules {
-    /// Half-life 3 s, at least 1 and at most 5 requests, healing 0.1 1/s.
+    /// Those of the default [`LawConfig`].
     fn default() -> Self {
-        Self {
-            evidence_half_life_secs: 3.0,
-            evidence_min: Evidence::constant(1.0),
-            evidence_cap: Evidence::constant(5.0),
-            healing_per_sec: 0.1,
-        }
+        LawConfig::default().voting_rules()
     }
 }
 
@@ -178,60 +186,6 @@ impl VotingRules {
         let scar = report.scar.get() * math::decay(self.healing_per_sec, age);
         (worth >= self.evidence_min.get()).then(|| Ohms::computed(scar))
     }
-}
-
-/// The scratch space is smaller than the number of reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("scratch space for {have} votes, but {need} reports")]
-pub struct ScratchTooSmall {
-    /// Places there are.
-    pub have: usize,
-    /// Places needed.
-    pub need: usize,
-}
-
-/// `S_cluster`: the lower median of the votes, `None` if nobody may vote.
-///
-/// A node's own report belongs among the `reports`. `scratch` needs a place for each of them;
-/// its contents do not matter before and are unspecified afterwards.
-///
-/// # Errors
-/// [`ScratchTooSmall`] if it has fewer places.
-///
-/// ```
-/// use atrion_core::merge::{Report, VotingRules, cluster_scar};
-/// use atrion_core::units::{Evidence, Ohms, PerSecond};
-/// use atrion_core::vector::Stance;
-///
-/// let report = |ohms: u32, seen: u32, age_secs| Report {
-///     scar: Ohms::from(ohms),
-///     evidence: Evidence::from(seen),
-///     demand: PerSecond::ZERO,
-///     stance: Stance::CALM,
-///     age_secs,
-/// };
-/// // A heavy liar, two honest nodes, and one that went quiet a minute ago.
-/// let reports = [report(500, 60_000, 0.1), report(0, 9, 0.1), report(0, 8, 0.0), report(500, 9, 60.0)];
-/// let mut scratch = [Ohms::ZERO; 4];
-/// let s = cluster_scar(&reports, &mut scratch, &VotingRules::default())?;
-/// assert_eq!(s, Some(Ohms::ZERO));
-/// # Ok::<(), atrion_core::merge::ScratchTooSmall>(())
-/// ```
-pub fn cluster_scar(
-    reports: &[Report],
-    scratch: &mut [Ohms],
-    rules: &VotingRules,
-) -> Result<Option<Ohms>, ScratchTooSmall> {
-    if scratch.len() < reports.len() {
-        return Err(ScratchTooSmall { have: scratch.len(), need: reports.len() });
-    }
-    let votes = reports.iter().filter_map(|report| rules.vote(report));
-    let mut count = 0;
-    for (place, vote) in scratch.iter_mut().zip(votes) {
-        *place = vote;
-        count += 1;
-    }
-    Ok(scratch.get_mut(..count).and_then(lower_median))
 }
 
 #[cfg(test)]

@@ -66,12 +66,8 @@ impl Pressure {
     /// Stress P+: negative components set to 0, because silence is not trauma and being better
     /// than normal in one respect does not make up for another.
     #[must_use]
-    pub const fn stress(self) -> Self {
-        Self {
-            latency: math::max(self.latency, 0.0),
-            error: math::max(self.error, 0.0),
-            saturation: math::max(self.saturation, 0.0),
-        }
+    pub fn stress(self) -> Self {
+        Self::of(self.components().map(|p| math::max(p, 0.0)))
     }
 
     /// Euclidean norm, in `[0, sqrt(3)]`.
@@ -80,28 +76,30 @@ impl Pressure {
     }
 
     /// Square of the norm, in `[0, 3]`.
-    pub const fn norm_squared(self) -> f64 {
-        self.latency * self.latency + self.error * self.error + self.saturation * self.saturation
+    pub fn norm_squared(self) -> f64 {
+        self.components().iter().map(|p| p * p).sum()
     }
 
     /// Distance to another pressure, in `[0, 2 sqrt(3)]`; symmetric. Distances whose square is
     /// below [`NOISE_FLOOR`] are 0.
     pub fn distance(self, other: Self) -> f64 {
-        let latency = self.latency - other.latency;
-        let error = self.error - other.error;
-        let saturation = self.saturation - other.saturation;
-        let squared = latency * latency + error * error + saturation * saturation;
+        let pairs = self.components().into_iter().zip(other.components());
+        let squared: f64 = pairs.map(|(own, other)| (own - other) * (own - other)).sum();
         if squared < NOISE_FLOOR { 0.0 } else { math::sqrt(squared) }
     }
 
     /// This pressure with every component scaled by a `share` in `[0, 1]`.
     #[must_use]
-    pub(crate) const fn scaled(self, share: f64) -> Self {
-        Self {
-            latency: self.latency * share,
-            error: self.error * share,
-            saturation: self.saturation * share,
-        }
+    pub(crate) fn scaled(self, share: f64) -> Self {
+        Self::of(self.components().map(|p| p * share))
+    }
+
+    const fn components(self) -> [f64; 3] {
+        [self.latency, self.error, self.saturation]
+    }
+
+    const fn of([latency, error, saturation]: [f64; 3]) -> Self {
+        Self { latency, error, saturation }
     }
 }
 

@@ -68,9 +68,19 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The names of the parts, in the order in which they are shown.
+    pub const NAMES: [&'static str; 6] =
+        ["base", "saturation", "process", "scar", "cluster_scar", "reported"];
+
+    /// The parts in the order of [`NAMES`](Self::NAMES), in ohms.
+    pub const fn values(&self) -> [f64; 6] {
+        let Self { base, saturation, process, scar, cluster_scar, reported } = *self;
+        [base, saturation, process, scar, cluster_scar, reported]
+    }
+
     /// The sum of all parts, in ohms.
     pub fn total(&self) -> f64 {
-        self.base + self.saturation + self.process + self.scar + self.cluster_scar + self.reported
+        self.values().iter().sum()
     }
 }
 
@@ -125,19 +135,15 @@ struct Explain(Shed);
 impl fmt::Display for Explain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shed { reason, voltage, parts, retry_after } = self.0;
-        write!(
-            f,
-            "{reason}: {:.3} V against {:.3} ohm (base {:.3}, saturation {:.3}, process {:.3}, scar {:.3}, cluster scar {:.3}, reported {:.3}); retry in {} ms",
-            voltage.get(),
-            parts.total(),
-            parts.base,
-            parts.saturation,
-            parts.process,
-            parts.scar,
-            parts.cluster_scar,
-            parts.reported,
-            retry_after.as_millis()
-        )
+        write!(f, "{reason}: {:.3} V against {:.3} ohm (", voltage.get(), parts.total())?;
+        for (index, (name, ohms)) in Parts::NAMES.iter().zip(parts.values()).enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            for (index, word) in name.split('_').enumerate() {
+                write!(f, "{}{word}", if index == 0 { "" } else { " " })?;
+            }
+            write!(f, " {ohms:.3}")?;
+        }
+        write!(f, "); retry in {} ms", retry_after.as_millis())
     }
 }
 

@@ -2,36 +2,12 @@
 //!
 //! Bytes are counted as they are asked of the allocator, so they are the same on every run.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use allocation_counter::measure;
 use atrion_core::flow::Priority;
 use atrion_engine::{Atrion, Config};
 use atrion_state::clock::ManualClock;
-
-struct Counting;
-
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on unchanged to the system allocator.
-#[expect(unsafe_code, reason = "counting bytes needs a global allocator")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Design goal: bytes for a route besides its name.
 const GOAL: usize = 256;
@@ -64,29 +40,40 @@ fn measured(routes: usize, past: Past, tally: bool) -> (usize, usize) {
     let atrion = builder.build().expect("valid");
     let names: Vec<String> = (0..routes).map(|i| format!("api/v1/resource/{i}")).collect();
     let name_bytes: usize = names.iter().map(String::len).sum();
-    let before = BYTES.load(Relaxed);
+    // Held by what was asked for since then. The instance has no thread of its own here.
+    let mut held = 0;
     let mut in_use = None;
     for names in names.chunks(100_000) {
-        for name in names {
-            atrion.route(name);
-        }
-        for _ in 0..past.requests() {
-            clock.advance(Duration::from_millis(20));
+        let used = measure(|| {
             for name in names {
-                atrion.route(name).admit(Priority::Normal).expect("calm").success();
+                atrion.route(name);
             }
-        }
+            for _ in 0..past.requests() {
+                clock.advance(Duration::from_millis(20));
+                for name in names {
+                    atrion.route(name).admit(Priority::Normal).expect("calm").success();
+                }
+            }
+        });
+        held += used.bytes_current;
         let first = names.iter().map(String::len).sum::<usize>();
-        in_use.get_or_insert((BYTES.load(Relaxed) - before - first) / names.len());
+        in_use.get_or_insert((bytes(held) - first) / names.len());
         clock.advance(Duration::from_secs_f64(IDLE_SECS));
     }
     // The first pass spares those that were looked up lately, and meets some of them twice.
-    for _ in 0..4 {
-        atrion.tick();
-    }
+    let used = measure(|| {
+        for _ in 0..4 {
+            atrion.tick();
+        }
+    });
+    held += used.bytes_current;
     assert_eq!(atrion.stats().resting, routes, "{past:?}");
-    let resting = (BYTES.load(Relaxed) - before - name_bytes) / routes;
+    let resting = (bytes(held) - name_bytes) / routes;
     (in_use.unwrap_or_default(), resting)
+}
+
+fn bytes(held: i64) -> usize {
+    usize::try_from(held).expect("more was asked for than given back")
 }
 
 #[test]

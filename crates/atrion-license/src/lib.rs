@@ -51,8 +51,6 @@
 //! - `issue`: signing. Off by default, so that no user's build can sign.
 //! - `tool`: the program `atrion-license`, the vendor's tool.
 
-#![forbid(unsafe_code)]
-
 pub mod claims;
 mod clock;
 pub mod error;

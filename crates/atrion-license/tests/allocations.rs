@@ -2,53 +2,17 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use atrion_license::format::MAX_KEY_BYTES;
 use atrion_license::{Keyring, Tier};
 use common::{key, ring, vendor};
 use proptest::prelude::*;
 
-struct Counting;
-
-thread_local! {
-    static BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(size: usize) {
-    BYTES.with(|b| b.set(b.get().saturating_add(size)));
-}
-
-// SAFETY: every call is passed on unchanged to the system allocator.
-#[expect(unsafe_code, reason = "counting allocations needs a global allocator")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size);
-        // SAFETY: as above.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// All bytes that verifying `key` asks for, given back or not.
 fn allocated(ring: &Keyring, key: &str) -> usize {
-    let before = BYTES.with(Cell::get);
-    let _ = std::hint::black_box(ring.verify(key));
-    BYTES.with(Cell::get) - before
+    let used = allocation_counter::measure(|| {
+        let _ = std::hint::black_box(ring.verify(key));
+    });
+    used.bytes_total as usize
 }
 
 /// The bound: a small multiple of the input and room for an error of the JSON reader.
@@ -62,9 +26,8 @@ fn test_ring() -> Keyring {
 
 #[test]
 fn the_counter_counts() {
-    let before = BYTES.with(Cell::get);
-    drop(std::hint::black_box(vec![0u8; 1000]));
-    assert!(BYTES.with(Cell::get) - before >= 1000);
+    let used = allocation_counter::measure(|| drop(std::hint::black_box(vec![0u8; 1000])));
+    assert!(used.bytes_total >= 1000);
 }
 
 #[test]

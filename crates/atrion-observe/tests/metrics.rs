@@ -12,11 +12,11 @@ use atrion_observe::{
 };
 use atrion_state::clock::ManualClock;
 use atrion_testkit::PrometheusServer;
+use atrion_testkit::wait::until_some;
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
 
 /// An exporter to a recorder of its own, so that tests do not see each other's numbers.
 fn exporter(collector: Collector) -> (MetricsExporter, PrometheusHandle) {
@@ -43,20 +43,10 @@ async fn endpoint(exporter: MetricsExporter, handle: PrometheusHandle) -> Socket
     addr
 }
 
-/// Looks every 20 ms until there is something to see. The only waiting by the clock in these tests:
-/// when another process scrapes is its own affair.
-async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let waiting = async {
-        loop {
-            if let Some(seen) = look() {
-                return seen;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), waiting)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: not within a minute"))
+/// Looks now and then until there is something to see: when another process scrapes is its own
+/// affair.
+async fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_some(what, Duration::from_millis(20), look).await
 }
 
 fn work(atrion: &Atrion, route: &str, times: u32) {

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use atrion_commercial::test_util::development_key;
 use atrion_core::flow::Priority;
 use atrion_core::units::Ohms;
 use atrion_core::vector::PhysicsVector;
 use atrion_engine::Atrion;
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock};
 use atrion_postgres::PostgresPersistenceAdapter;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::license::{License, LicensePolicy};
@@ -37,10 +36,7 @@ fn provider(server: &PostgresServer, node: &str) -> PostgresPersistenceAdapter {
         .operation_timeout(Duration::from_secs(30))
         .build()
         .unwrap();
-    let id = "bench".parse().unwrap();
-    let terms = Terms::new(Tier::Development, id, "bench", SystemWallClock.now());
-    let key = Issuer::development().unwrap().issue(&terms).unwrap();
-    let license = License { source: key.into(), policy: LicensePolicy::Strict };
+    let license = License { source: development_key().into(), policy: LicensePolicy::Strict };
     provider.license(&license).unwrap();
     provider
 }

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use atrion_commercial::names::MAX_NAME_BYTES;
+use atrion_commercial::names::default_node_name;
+use atrion_commercial::secret::Secret;
+use atrion_commercial::tls::{TlsError, TlsOptions};
 use atrion_core::error::{ConfigError, OutOfRange};
 use atrion_core::law::LawConfig;
 use atrion_state::clock::{Clock, MonotonicClock};
@@ -14,13 +18,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::error::StoreError;
 use crate::provider::{PostgresPersistenceAdapter, Settings};
 use crate::schema::Schema;
-use crate::secret::Secret;
 use crate::session::Sessions;
 use crate::store::{Store, StoreConfig};
-use crate::tls::{TlsError, TlsOptions};
 
-/// The longest name of an application or a node, in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
 /// The longest name of a schema, in bytes: what PostgreSQL allows.
 const MAX_SCHEMA_BYTES: usize = 63;
 
@@ -234,7 +234,7 @@ impl Builder {
         let server = self.server()?;
         let password = server.get_password().map(String::from_utf8_lossy).unwrap_or_default();
         let password = Secret::new(password);
-        let node = self.node_name();
+        let node = self.node.clone().unwrap_or_else(default_node_name);
         check_name("postgres.application", &self.application, MAX_NAME_BYTES)?;
         check_name("postgres.node", &node, MAX_NAME_BYTES)?;
         check_name("postgres.schema", &self.schema, MAX_SCHEMA_BYTES)?;
@@ -314,18 +314,6 @@ impl Builder {
         match std::fs::read_to_string(path) {
             Ok(pem) => Ok(self.tls.clone().trusting(pem)),
             Err(source) => Err(PostgresConfigError::AuthoritiesFile { path: path.clone(), source }),
-        }
-    }
-
-    fn node_name(&self) -> String {
-        if let Some(name) = &self.node {
-            return name.clone();
-        }
-        let name = std::env::var("HOSTNAME").unwrap_or_default();
-        if check_name("postgres.node", &name, MAX_NAME_BYTES).is_ok() {
-            name
-        } else {
-            format!("pid-{}", std::process::id())
         }
     }
 }

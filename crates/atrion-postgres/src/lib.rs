@@ -21,14 +21,12 @@ mod provider;
 mod recall;
 mod runtime;
 mod schema;
-mod secret;
 mod session;
 mod stats;
 mod store;
-mod tls;
 
+pub use atrion_commercial::tls::{TlsError, TlsOptions};
 pub use builder::{Builder, MAX_NAME_BYTES, PostgresConfigError};
 pub use error::StoreError;
 pub use provider::PostgresPersistenceAdapter;
 pub use stats::Stats;
-pub use tls::{TlsError, TlsOptions};

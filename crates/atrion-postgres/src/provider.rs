@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use atrion_commercial::secret::Secret;
 use atrion_core::time::Timestamp;
 use atrion_core::vector::PhysicsVector;
 use atrion_state::clock::Clock;
@@ -19,7 +20,6 @@ use crate::link::{Link, News, Phase};
 use crate::memory::Memory;
 use crate::recall::recall;
 use crate::runtime::Drive;
-use crate::secret::Secret;
 use crate::session::by;
 use crate::stats::{Counters, Stats, add};
 use crate::store::{Identity, Opened, Store};

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use atrion_core::math::decay;
+use atrion_core::merge::{EVIDENCE_HALF_LIFE_SECS, lower_median_by};
 use atrion_core::time::Timestamp;
 use atrion_core::units::{Evidence, Ohms, PerSecond};
 use atrion_core::vector::{PhysicsVector, Stance};
 use atrion_state::provider::{MAX_ROUTE_BYTES, RouteVector};
 
-/// Evidence halves in this time, s, as the control law's does.
-const EVIDENCE_HALF_LIFE: f64 = 3.0;
 /// Neighbours whose word is older than the freshest about a route by more than this, s, are not
 /// heard about it: a node says nothing of what is well, so its old word is no vote.
 const VOTING_WINDOW: f64 = 60.0;
@@ -112,7 +111,7 @@ pub(crate) fn recall(
         }
     }
     for mut words in by_route.into_values() {
-        if let Some(word) = lower_median(&mut words, healing_per_sec) {
+        if let Some(word) = median_word(&mut words, healing_per_sec) {
             let mut taken = word.on_clock(healing_per_sec, now);
             taken.vector.evidence = Evidence::ZERO;
             recalled.vectors.push(taken);
@@ -124,7 +123,7 @@ pub(crate) fn recall(
     recalled
 }
 
-fn lower_median(words: &mut Vec<Remembered>, healing_per_sec: f64) -> Option<Remembered> {
+fn median_word(words: &mut Vec<Remembered>, healing_per_sec: f64) -> Option<Remembered> {
     let freshest = words.iter().map(|word| word.age).min_by(f64::total_cmp)?;
     words.retain(|word| word.age - freshest <= VOTING_WINDOW);
     // One vote for each node, its freshest word.
@@ -132,9 +131,10 @@ fn lower_median(words: &mut Vec<Remembered>, healing_per_sec: f64) -> Option<Rem
     words.dedup_by_key(|word| word.node);
     let scar_now =
         |word: &Remembered| word.vector.scar_tissue.get() * decay(healing_per_sec, word.age);
-    words.sort_by(|one, other| scar_now(one).total_cmp(&scar_now(other)));
-    let middle = words.len().saturating_sub(1) / 2;
-    words.get(middle).cloned()
+    let by_scar = |one: &Remembered, other: &Remembered| {
+        scar_now(one).total_cmp(&scar_now(other)).then(one.node.cmp(&other.node))
+    };
+    lower_median_by(words, by_scar).cloned()
 }
 
 impl Remembered {
@@ -153,7 +153,7 @@ impl Remembered {
         if excess > 0.0 {
             let scar = vector.scar_tissue.get();
             let healed = scar * decay(healing_per_sec, excess);
-            let faded = decay(std::f64::consts::LN_2 / EVIDENCE_HALF_LIFE, excess);
+            let faded = decay(std::f64::consts::LN_2 / EVIDENCE_HALF_LIFE_SECS, excess);
             // Parts of valid numbers are valid; zero, which claims nothing, if one ever were not.
             vector.scar_tissue = Ohms::try_new(healed).unwrap_or(Ohms::ZERO);
             let rest = vector.resistance.get() - (scar - healed);

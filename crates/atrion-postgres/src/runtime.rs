@@ -5,22 +5,15 @@ use std::future::Future;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use atrion_commercial::runtime::OwnRuntime;
+use tokio::runtime::Handle;
 
 use crate::error::StoreError;
 
 /// The runtime of one provider.
 #[derive(Debug, Default)]
 pub(crate) struct Drive {
-    own: Mutex<Option<Own>>,
-}
-
-/// A runtime of our own; its thread ends when this is dropped.
-#[derive(Debug)]
-struct Own {
-    handle: Handle,
-    _alive: oneshot::Sender<()>,
+    own: Mutex<Option<OwnRuntime>>,
 }
 
 impl Drive {
@@ -49,23 +42,16 @@ impl Drive {
         }
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = &*own {
-            return Ok(own.handle.clone());
+            return Ok(own.handle().clone());
         }
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let (alive, ended) = oneshot::channel::<()>();
-        std::thread::Builder::new().name("atrion-postgres".to_owned()).spawn(move || {
-            // Ends with an error when the sender is dropped, which is what it is for.
-            let _ = runtime.block_on(ended);
-        })?;
-        *own = Some(Own { handle: handle.clone(), _alive: alive });
-        Ok(handle)
+        Ok(own.insert(OwnRuntime::start("atrion-postgres")?).handle().clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use atrion_state::blocking::block_on;
+    use tokio::runtime::Builder;
 
     use super::*;
 

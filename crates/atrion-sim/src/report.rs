@@ -117,6 +117,16 @@ impl Report {
         (shed(self.classes.iter().min_by(by_worth)), shed(self.classes.iter().max_by(by_worth)))
     }
 
+    /// Percent of what the most valuable class asked for that was done well and in time; `None` if
+    /// all classes are worth the same.
+    pub fn critical_served(&self) -> Option<f64> {
+        let by_worth = |a: &&Served, b: &&Served| a.volts.total_cmp(&b.volts);
+        let (least, most) =
+            (self.classes.iter().min_by(by_worth)?, self.classes.iter().max_by(by_worth)?);
+        let differ = least.volts < most.volts && most.asked > 0;
+        differ.then(|| 100.0 * most.good as f64 / most.asked as f64)
+    }
+
     /// A number that two runs share only if everything counted is the same, to the last bit.
     pub fn fingerprint(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;

@@ -1,6 +1,7 @@
 //! Plots of runs over time, as SVG.
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use atrion_core::math;
@@ -9,13 +10,13 @@ use crate::compare::Evaluation;
 use crate::report::{Bin, Report};
 use crate::scenario::Scenario;
 
-const WIDTH: u32 = 1100;
+pub(crate) const WIDTH: u32 = 1100;
 const PANEL_HEIGHT: u32 = 330;
 /// Points of a line at most; longer runs are averaged.
 const POINTS: usize = 240;
-const GREY: RGBColor = RGBColor(130, 130, 130);
+pub(crate) const GREY: RGBColor = RGBColor(130, 130, 130);
 /// Colours that stay apart for most kinds of colour blindness; then they repeat.
-const COLOURS: [RGBColor; 8] = [
+pub(crate) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(230, 159, 0),
@@ -26,10 +27,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
 ];
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Drawn<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 /// Neighbouring points of a line: seconds against a value.
-type Points = Vec<(f64, f64)>;
+pub(crate) type Points = Vec<(f64, f64)>;
 
 /// Draws what each policy did in one scenario: goodput against capacity, latency, and what was
 /// refused. Of several seeds the first is drawn.
@@ -118,20 +119,33 @@ impl Panel<'_> {
             let dashes = DashedLineSeries::new(self.shades, 6, 4, BLACK.stroke_width(1));
             chart.draw_series(dashes)?;
         }
-        for (index, (name, points)) in self.lines.into_iter().enumerate() {
-            let colour = COLOURS.iter().cycle().nth(index).copied().unwrap_or(BLACK);
-            chart
-                .draw_series(LineSeries::new(cut(points), colour.stroke_width(2)))?
-                .label(name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
-            .label_font(("sans-serif", 12))
-            .draw()
+        let lines = self.lines.into_iter().map(|(name, points)| (name.to_owned(), cut(points)));
+        draw_lines(&mut chart, lines, COLOURS)
     }
+}
+
+/// The axes of every panel here.
+pub(crate) type Chart<'a> =
+    ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Draws lines in these colours and says which is which.
+pub(crate) fn draw_lines(
+    chart: &mut Chart<'_>,
+    lines: impl Iterator<Item = (String, Points)>,
+    colours: impl IntoIterator<Item = RGBColor, IntoIter: Clone>,
+) -> Drawn<()> {
+    for ((name, points), colour) in lines.zip(colours.into_iter().cycle()) {
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .label_font(("sans-serif", 12))
+        .draw()
 }
 
 /// Neighbouring bins taken together.

@@ -1,8 +1,9 @@
 //! The program as users run it.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failing test may say so")]
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use atrion_testkit::Folder;
 
 fn sim(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_atrion-sim")).args(args).output().expect("it starts")
@@ -13,39 +14,9 @@ fn text(output: &Output) -> (String, String) {
     (of(&output.stdout), of(&output.stderr))
 }
 
-/// A folder of its own for each test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("atrion-sim-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(&self.0)
-            .expect("a folder")
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn a_run_prints_a_table_and_writes_whole_files() {
-    let folder = Folder::new("run");
+    let folder = Folder::new().unwrap();
     let (csv, svg) = (folder.file("a b.csv"), folder.file("a.svg"));
     let args =
         ["flash", "--policy", "atrion", "static", "--seeds", "1", "--csv", &csv, "--svg", &svg];
@@ -56,7 +27,7 @@ fn a_run_prints_a_table_and_writes_whole_files() {
         out.contains("flash") && out.contains("\natrion ") && out.contains("\nstatic "),
         "{out}"
     );
-    assert_eq!(folder.names(), ["a b.csv", "a.svg"], "nothing else is left");
+    assert_eq!(folder.names("").unwrap(), ["a b.csv", "a.svg"], "nothing else is left");
     assert!(std::fs::read_to_string(&csv).unwrap().starts_with("scenario,policy,runs,"));
     assert!(std::fs::read_to_string(&svg).unwrap().contains("</svg>"));
     assert_eq!(text(&sim(&args)).0, out, "the same seed, the same table");
@@ -64,7 +35,7 @@ fn a_run_prints_a_table_and_writes_whole_files() {
 
 #[test]
 fn what_is_printed_can_be_read_again() {
-    let folder = Folder::new("print");
+    let folder = Folder::new().unwrap();
     let (out, _) = text(&sim(&["trickle@sharing", "--print"]));
     let file = folder.file("mine.toml");
     std::fs::write(&file, out).unwrap();
@@ -74,7 +45,7 @@ fn what_is_printed_can_be_read_again() {
 
 #[test]
 fn mistakes_are_named_before_anything_runs() {
-    let folder = Folder::new("mistakes");
+    let folder = Folder::new().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.file(name);
         std::fs::write(&path, text).unwrap();
@@ -108,7 +79,7 @@ fn mistakes_are_named_before_anything_runs() {
 #[cfg(feature = "cluster")]
 #[test]
 fn a_cluster_is_compared_with_nodes_that_share_nothing() {
-    let folder = Folder::new("cluster");
+    let folder = Folder::new().unwrap();
     let csv = folder.file("a.csv");
     let (out, err) = text(&sim(&["liar@cluster3", "--seeds", "1", "--csv", &csv]));
     for row in ["3 nodes", "\nalone ", "\ngamma 0 ", "\ngamma 0.3 ", "\ngamma 1 ", "harm bulk"] {
@@ -145,7 +116,7 @@ fn the_list_names_everything() {
 
 #[test]
 fn draws_print_a_table_and_write_whole_files() {
-    let folder = Folder::new("draws");
+    let folder = Folder::new().unwrap();
     let (csv, json) = (folder.file("d.csv"), folder.file("d.json"));
     let args = [
         "draws",
@@ -170,7 +141,7 @@ fn draws_print_a_table_and_write_whole_files() {
     let (out, err) = text(&sim(&args));
     assert!(out.starts_with("held-out draws 11 to 13,"), "{out}{err}");
     assert!(out.contains("\nqueue_min=4 ") && out.contains("\naimd "), "{out}");
-    assert_eq!(folder.names(), ["d.csv", "d.json"], "nothing else is left");
+    assert_eq!(folder.names("").unwrap(), ["d.csv", "d.json"], "nothing else is left");
     assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 3 * 4);
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
@@ -180,7 +151,7 @@ fn draws_print_a_table_and_write_whole_files() {
 
 #[test]
 fn draws_that_cannot_be_made_say_why_and_write_nothing() {
-    let folder = Folder::new("bad-draws");
+    let folder = Folder::new().unwrap();
     let csv = folder.file("d.csv");
     for (args, named) in [
         (&["--count", "0"][..], "draws is 0, allowed is 1 to"),
@@ -194,12 +165,12 @@ fn draws_that_cannot_be_made_say_why_and_write_nothing() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(err.contains(named), "{args:?}: {err}");
     }
-    assert!(folder.names().is_empty());
+    assert!(folder.names("").unwrap().is_empty());
 }
 
 #[test]
 fn an_ablation_and_a_map_are_printed_and_written_whole() {
-    let folder = Folder::new("studies");
+    let folder = Folder::new().unwrap();
     let (a, m, s) = (folder.file("a.csv"), folder.file("m.json"), folder.file("m.svg"));
     let (out, err) =
         text(&sim(&["ablate", "--quick", "--draws", "2", "--requests", "2000", "--csv", &a]));
@@ -211,7 +182,7 @@ fn an_ablation_and_a_map_are_printed_and_written_whole() {
     let map: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&m).unwrap()).unwrap();
     assert_eq!(map["cells"].as_array().unwrap().len(), 8);
-    assert_eq!(folder.names(), ["a.csv", "m.json", "m.svg"], "nothing else is left");
+    assert_eq!(folder.names("").unwrap(), ["a.csv", "m.json", "m.svg"], "nothing else is left");
 }
 
 #[test]
@@ -231,18 +202,18 @@ fn studies_that_cannot_be_made_say_why() {
 
 #[test]
 fn hypotheses_come_with_a_verdict_for_each_law() {
-    let folder = Folder::new("hypotheses");
+    let folder = Folder::new().unwrap();
     let csv = folder.file("h.csv");
     let (out, err) = text(&sim(&["hypotheses", "--seeds", "2", "--csv", &csv]));
     assert_eq!(out.matches("\n  verdict: the claim ").count(), 6, "{out}{err}");
     // Two laws: 4 and 3 policies for H1, 2 and 3 for H2, 2 and 2 for H3, with two seeds each.
     assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + 16 * 2);
-    assert_eq!(folder.names(), ["h.csv"], "nothing else is left");
+    assert_eq!(folder.names("").unwrap(), ["h.csv"], "nothing else is left");
 }
 
 #[test]
 fn a_recorded_run_is_replayed_and_whole_files_are_written() {
-    let folder = Folder::new("replay");
+    let folder = Folder::new().unwrap();
     let trace = folder.file("a.trace");
     let args = ["flash", "--policy", "atrion", "--seeds", "1", "--record", &trace];
     let (out, err) = text(&sim(&args));
@@ -257,7 +228,7 @@ fn a_recorded_run_is_replayed_and_whole_files_are_written() {
     let (out, err) = text(&output);
     assert!(output.status.success(), "{err}");
     assert!(out.contains("100.00") && out.contains("never") && out.contains("fitted: "), "{out}");
-    assert_eq!(folder.names(), ["a.trace", "b.toml", "r.csv", "r.json", "r.svg"]);
+    assert_eq!(folder.names("").unwrap(), ["a.trace", "b.toml", "r.csv", "r.json", "r.svg"]);
     let figures: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let route = &figures[0]["routes"][0];
@@ -273,7 +244,7 @@ fn a_recorded_run_is_replayed_and_whole_files_are_written() {
 
 #[test]
 fn traces_that_cannot_be_replayed_are_named_and_nothing_is_written() {
-    let folder = Folder::new("bad-traces");
+    let folder = Folder::new().unwrap();
     let good = folder.file("good.trace");
     let args = ["flash", "--policy", "atrion", "--seeds", "1", "--record", &good];
     assert!(sim(&args).status.success());
@@ -292,7 +263,7 @@ fn traces_that_cannot_be_replayed_are_named_and_nothing_is_written() {
     let other = file("other.trace", b"name = 'x'");
     let config = file("bad.toml", b"[law]\nprobe_secs = -1.0\n");
     let csv = folder.file("r.csv");
-    let before = folder.names();
+    let before = folder.names("").unwrap();
     for (args, named) in [
         (&[cut.as_str()][..], "before its first whole block"),
         (&[version.as_str()], "has version 9, this program reads version 1"),
@@ -312,7 +283,7 @@ fn traces_that_cannot_be_replayed_are_named_and_nothing_is_written() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {out}");
         assert!(err.contains(named) && out.is_empty(), "{args:?}: {err}{out}");
     }
-    assert_eq!(folder.names(), before, "nothing is written");
+    assert_eq!(folder.names("").unwrap(), before, "nothing is written");
     // A recording that was killed is replayed up to its last whole block.
     let killed = file("killed.trace", &bytes[..bytes.len() - 3]);
     let (out, err) = text(&sim(&["replay", &killed, "--open"]));

@@ -13,10 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use atrion_commercial::test_util::development_key;
 use atrion_core::flow::Priority;
 use atrion_engine::{Atrion, Config, Route};
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock as _};
 use atrion_state::clock::{Clock as _, MonotonicClock};
 use atrion_studio::Studio;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,9 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let routes: Vec<Route> = (0..ROUTES)
         .map(|n| atrion.route(&format!("api/service-{}/endpoint-{n}", n % 40)))
         .collect();
-    let terms = Terms::new(Tier::Development, "bench".parse()?, "bench", SystemWallClock.now());
-    let key = Issuer::development()?.issue(&terms)?;
-    let studio = Studio::builder(&atrion).license(key).build()?;
+    let studio = Studio::builder(&atrion).license(development_key()).build()?;
     let server = studio.serve(([127, 0, 0, 1], 0))?;
 
     whole(server.addr())?;

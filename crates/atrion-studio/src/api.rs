@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atrion_engine::Parts;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -257,7 +258,7 @@ async fn session(State(shared): Here) -> Response {
         "actions": settings.actions, "preview": settings.preview, "history": settings.history,
         "interval_ms": settings.interval.as_millis() as u64,
         "license": shared.gate.describe(),
-        "columns": COLUMNS, "modes": source::MODES, "flags": source::FLAGS, "causes": source::CAUSES,
+        "columns": COLUMNS, "modes": source::MODES, "flags": source::FLAGS, "causes": Parts::NAMES,
         "tiers": tiers,
         "limits": {
             "events": EVENTS, "audit": AUDIT, "history": settings.history_samples,

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use crate::history::Refused;
 use crate::ring::{Page, Ring};
-use crate::source::parts;
 
 /// Entries that are kept.
 pub(crate) const EVENTS: usize = 1000;
@@ -137,7 +136,7 @@ impl Journal {
             at_ms: now_ms(),
             reason: shed.reason().as_str(),
             volt: shed.voltage().get(),
-            parts: parts(shed.parts()),
+            parts: shed.parts().values(),
             retry_after_ms: u64::try_from(shed.retry_after().as_millis()).unwrap_or(u64::MAX),
             shadow,
             text: shed.explain().to_string(),

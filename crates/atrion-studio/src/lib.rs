@@ -40,8 +40,6 @@
 //!
 //! How to set it up safely is in `docs/studio.md`, the HTTP interface in `docs/studio-api.md`.
 
-#![forbid(unsafe_code)]
-
 mod action;
 mod answer;
 mod api;

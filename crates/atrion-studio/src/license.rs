@@ -1,8 +1,9 @@
 //! The licence: whether Studio may show anything.
 
+use atrion_commercial::gate::key_source;
 use atrion_license::{
-    ClockGuard, Event, Feature, KeySource, Keyring, LicenseMonitor, ReplaceRefused, Severity,
-    SystemWallClock, WallClock,
+    ClockGuard, Event, Feature, Keyring, LicenseMonitor, ReplaceRefused, Severity, SystemWallClock,
+    WallClock,
 };
 use atrion_state::license::LicenseSource;
 use serde_json::{Value, json};
@@ -103,20 +104,6 @@ impl Gate {
 
 fn log(events: &[Event]) {
     for event in events {
-        match event.severity() {
-            Severity::Error => tracing::error!("Studio: {event}"),
-            Severity::Warning => tracing::warn!("Studio: {event}"),
-            Severity::Info => tracing::info!("Studio: {event}"),
-        }
-    }
-}
-
-fn key_source(source: &LicenseSource) -> KeySource {
-    match source {
-        LicenseSource::Inline(key) => KeySource::Inline(key.clone()),
-        LicenseSource::File(path) => KeySource::File(path.clone()),
-        LicenseSource::Env(name) => KeySource::Env(name.clone()),
-        // A kind of source that this version does not know holds no key that it could read.
-        _ => KeySource::Inline(String::new()),
+        atrion_commercial::log!(event.severity(), "Studio: {event}");
     }
 }

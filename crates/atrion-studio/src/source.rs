@@ -3,7 +3,8 @@
 use atrion_core::breaker::Decision;
 use atrion_core::flow::Priority;
 use atrion_core::law::{BreakerMode, Phase};
-use atrion_engine::{Counts, Force, Hearing, Parts, RouteReport, Tally};
+use atrion_core::merge::lower_median_by;
+use atrion_engine::{Counts, Force, Hearing, RouteReport, Tally};
 use atrion_state::peers::{Node, NodeId};
 use atrion_state::provider::Health;
 use serde_json::{Value, json};
@@ -16,16 +17,6 @@ use crate::number::rounded;
 pub(crate) const MODES: [&str; 5] = ["closed", "open", "held", "forced_open", "forced_closed"];
 /// The names of the flags, by bit.
 pub(crate) const FLAGS: [&str; 3] = ["shadow", "resting", "learning"];
-/// The names of the parts, by index.
-pub(crate) const CAUSES: [&str; 6] =
-    ["base", "saturation", "process", "scar", "cluster_scar", "reported"];
-
-/// The parts of a resistance in the order of [`CAUSES`].
-pub(crate) const fn parts(parts: &Parts) -> [f64; 6] {
-    let Parts { base, saturation, process, scar, cluster_scar, reported } = *parts;
-    [base, saturation, process, scar, cluster_scar, reported]
-}
-
 /// Index of a report's mode in [`MODES`]: what decides about its requests now.
 pub(crate) fn mode(report: &RouteReport) -> u8 {
     match (report.forced.map(|forced| forced.force), report.mode) {
@@ -60,7 +51,7 @@ const fn refused(counts: &Counts) -> u32 {
 
 /// What the overview shows of a report.
 pub(crate) fn reading(report: &RouteReport) -> Reading {
-    let parts = parts(&report.parts);
+    let parts = report.parts.values();
     let largest = parts.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
     Reading {
         mode: mode(report),
@@ -100,7 +91,7 @@ pub(crate) fn sample(
     Sample {
         at_ms,
         mode: mode(report),
-        parts: parts(&report.parts).map(|ohms| ohms as f32),
+        parts: report.parts.values().map(|ohms| ohms as f32),
         stress: stress(report.reported.as_ref()),
         in_flight: report.counts.in_flight,
         error_rate: report.error_rate as f32,
@@ -206,8 +197,7 @@ pub(crate) fn outliers(claims: &[f64]) -> Vec<bool> {
     let far = |place: usize, claim: f64| {
         let mut others: Vec<f64> = claims.to_vec();
         others.swap_remove(place);
-        others.sort_unstable_by(f64::total_cmp);
-        let median = others.get(others.len().saturating_sub(1) / 2).copied().unwrap_or(claim);
+        let median = lower_median_by(&mut others, f64::total_cmp).copied().unwrap_or(claim);
         let distance = (claim - median).abs();
         let larger = if claim > median { claim } else { median };
         distance >= OUTLIER_OHMS && distance > 0.5 * larger

@@ -1,7 +1,7 @@
 //! A Redis Cluster.
 
-use crate::process::wait_for;
 use crate::resp::{Answer, Control};
+use crate::wait::wait_for;
 use crate::{Failure, RedisOptions, RedisServer};
 
 /// How many slots every Redis Cluster has.

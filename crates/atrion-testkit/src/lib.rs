@@ -13,12 +13,19 @@
 pub mod browser;
 pub mod certificates;
 pub mod cluster;
+#[cfg(feature = "provider")]
+pub mod logs;
 pub mod postgres;
 pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod resp;
+#[cfg(feature = "provider")]
+pub mod seen;
 pub mod sentinel;
+#[cfg(feature = "provider")]
+pub mod traffic;
+pub mod wait;
 
 mod process;
 
@@ -27,10 +34,15 @@ pub use browser::Browser;
 pub use certificates::Certificates;
 pub use cluster::RedisCluster;
 pub use postgres::{PostgresOptions, PostgresServer};
+pub use process::Folder;
 pub use prometheus::{PrometheusServer, Series};
 pub use proxy::{Direction, Event, Fault, FaultProxy};
 pub use redis::{RedisOptions, RedisServer};
+#[cfg(feature = "provider")]
+pub use seen::Seen;
 pub use sentinel::Sentinels;
+#[cfg(feature = "provider")]
+pub use traffic::Traffic;
 
 /// Why a server did not start or does not answer, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::process::{Folder, Process, free_port, is_alive, wait_for};
+use crate::process::{Folder, Process, is_alive, on_free_port};
+use crate::wait::wait_for;
 use crate::{Certificates, Failure};
 
 /// The user that owns everything, and its password.
@@ -15,8 +16,6 @@ const SUPERUSER: &str = "testkit";
 pub const USER: &str = "app";
 /// The database that tests use.
 pub const DATABASE: &str = "app";
-/// How often another port is tried.
-const TRIES: usize = 5;
 /// Whom the server runs as if we are the superuser, which it refuses to do: the user that Debian's
 /// package makes, else the one that every system has.
 const SERVANTS: [&str; 2] = ["postgres", "nobody"];
@@ -103,20 +102,10 @@ impl PostgresServer {
             write_private(&data.join("server.pem"), &certificates.server)?;
             write_private(&data.join("server.key"), &certificates.server_key)?;
         }
-        let port = free_port()?;
-        let process = launch(&folder, &data, port, &options)?;
-        let mut server = Self { process, folder, data, port, options };
-        let mut outcome = server.wait_until_ready();
-        for _ in 1..TRIES {
-            if outcome.is_ok() {
-                break;
-            }
-            // Somebody may have taken the port in the meantime.
-            server.port = free_port()?;
-            server.process = launch(&server.folder, &server.data, server.port, &server.options)?;
-            outcome = server.wait_until_ready();
-        }
-        outcome?;
+        let (process, port) = on_free_port(|port| {
+            launch(&folder, &data, port, &options).map(|process| (process, port))
+        })?;
+        let server = Self { process, folder, data, port, options };
         let password = server.options.password.as_ref();
         let login = password.map(|text| format!("PASSWORD '{text}'")).unwrap_or_default();
         server.sql_in("postgres", &format!("CREATE USER {USER} {login}"))?;
@@ -152,20 +141,7 @@ impl PostgresServer {
     }
 
     fn sql_in(&self, database: &str, statements: &str) -> Result<String, Failure> {
-        let output = Command::new(program("psql")?)
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--set", "ON_ERROR_STOP=1", "--username", SUPERUSER, "--dbname", database])
-            .arg("--host")
-            .arg(self.folder.path())
-            .args(["--port", &self.port.to_string(), "--command", statements])
-            .stdin(Stdio::null())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if output.status.success() {
-            return Ok(said);
-        }
-        let why = String::from_utf8_lossy(&output.stderr);
-        Err(Failure::new(format!("`{statements}`: {}", why.trim())))
+        sql(&self.folder, self.port, database, statements)
     }
 
     /// Stops it and all its children without ending them: connections stay open and nobody answers.
@@ -174,12 +150,7 @@ impl PostgresServer {
     /// # Errors
     /// [`Failure`] if the signal cannot be sent.
     pub fn stop(&self) -> Result<(), Failure> {
-        // The children first once more afterwards: one may have been born in between.
-        for _ in 0..2 {
-            self.process.signal("STOP")?;
-            self.process.signal_children("STOP")?;
-        }
-        wait_for("stopping a server", || Ok(self.process.is_stopped().then_some(())))
+        self.process.stop()
     }
 
     /// Lets it go on after [`stop`](Self::stop).
@@ -187,8 +158,7 @@ impl PostgresServer {
     /// # Errors
     /// [`Failure`] if the signal cannot be sent.
     pub fn cont(&self) -> Result<(), Failure> {
-        self.process.signal_children("CONT")?;
-        self.process.signal("CONT")
+        self.process.cont()
     }
 
     /// Kills it without a chance to tidy up, and waits until its children have noticed.
@@ -211,21 +181,12 @@ impl PostgresServer {
         // What a killed server leaves behind; it is ours, and known to be dead.
         let _ = fs::remove_file(self.data.join("postmaster.pid"));
         self.process = launch(&self.folder, &self.data, self.port, &self.options)?;
-        self.wait_until_ready()
+        Ok(())
     }
 
     /// What the server has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    fn wait_until_ready(&mut self) -> Result<(), Failure> {
-        wait_for("starting a server", || {
-            if self.process.has_ended() {
-                return Err(Failure::new(format!("the server ended at once:\n{}", self.log())));
-            }
-            Ok(self.sql_in("postgres", "SELECT 1").is_ok().then_some(()))
-        })
+        fs::read_to_string(self.folder.log()).unwrap_or_default()
     }
 }
 
@@ -263,6 +224,7 @@ fn initialise(folder: &Folder, data: &Path) -> Result<(), Failure> {
     run(&mut line)
 }
 
+/// Starts the process and waits until it answers.
 fn launch(
     folder: &Folder,
     data: &Path,
@@ -278,7 +240,27 @@ fn launch(
     write_private(&data.join("postgresql.conf"), &config(folder, port, options))?;
     let mut line = as_servant(&program("postgres")?);
     line.arg("-D").arg(data).current_dir(folder.path());
-    Process::spawn(line, "postgres", &folder.path().join("log"))
+    let process = Process::spawn(line, "postgres", &folder.log())?;
+    process.when_ready("the server", &folder.log(), || {
+        sql(folder, port, "postgres", "SELECT 1").is_ok()
+    })
+}
+
+fn sql(folder: &Folder, port: u16, database: &str, statements: &str) -> Result<String, Failure> {
+    let output = Command::new(program("psql")?)
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["--set", "ON_ERROR_STOP=1", "--username", SUPERUSER, "--dbname", database])
+        .arg("--host")
+        .arg(folder.path())
+        .args(["--port", &port.to_string(), "--command", statements])
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("`{statements}`: {}", why.trim())))
 }
 
 fn config(folder: &Folder, port: u16, options: &PostgresOptions) -> String {

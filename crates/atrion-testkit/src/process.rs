@@ -1,4 +1,4 @@
-//! Processes that end with their owner, ports that are free, and waits that end.
+//! Processes that end with their owner, and ports that are free.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,20 +6,22 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::thread;
-use std::time::Duration;
 
 use crate::Failure;
+use crate::wait::wait_for;
 
-/// The pause between two looks, and how many looks there are at most: half a minute altogether.
-const PAUSE: Duration = Duration::from_millis(5);
-const LOOKS: u32 = 6000;
+/// How often another port is tried.
+const TRIES: usize = 5;
 
 /// A folder of its own that is removed with its owner.
-pub(crate) struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    /// Makes one among the temporary files.
+    ///
+    /// # Errors
+    /// [`Failure`] if the operating system refuses.
+    pub fn new() -> Result<Self, Failure> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // Short: the path of a socket has room for about a hundred bytes.
         let name = format!("atrion-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
@@ -28,8 +30,31 @@ impl Folder {
         Ok(Self(path))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The path of a file or folder in it, as an argument of a program.
+    pub fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    /// What lies in it, or in a folder in it, in order.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no such folder.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>, Failure> {
+        let entries = fs::read_dir(self.0.join(folder))?.collect::<Result<Vec<_>, _>>()?;
+        let mut names: Vec<String> =
+            entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Where a server's own words go.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.join("log")
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
@@ -74,6 +99,39 @@ impl Process {
                 format!("`{program}` cannot be started: {error}")
             })
         })
+    }
+
+    /// Waits until `is_ready` says so; the error holds the log of one that ends instead.
+    pub(crate) fn when_ready(
+        mut self,
+        what: &str,
+        log: &Path,
+        mut is_ready: impl FnMut() -> bool,
+    ) -> Result<Self, Failure> {
+        wait_for(&format!("starting {what}"), || {
+            if self.has_ended() {
+                let log = fs::read_to_string(log).unwrap_or_default();
+                return Err(Failure::new(format!("{what} ended at once:\n{log}")));
+            }
+            Ok(is_ready().then_some(()))
+        })?;
+        Ok(self)
+    }
+
+    /// Stops it without ending it, and returns when it is so.
+    pub(crate) fn stop(&self) -> Result<(), Failure> {
+        // The children first once more afterwards: one may have been born in between.
+        for _ in 0..2 {
+            self.signal("STOP")?;
+            self.signal_children("STOP")?;
+        }
+        wait_for("stopping a server", || Ok(self.is_stopped().then_some(())))
+    }
+
+    /// Lets it go on after [`stop`](Self::stop).
+    pub(crate) fn cont(&self) -> Result<(), Failure> {
+        self.signal_children("CONT")?;
+        self.signal("CONT")
     }
 
     /// Whether it has ended by itself.
@@ -160,18 +218,19 @@ pub(crate) fn free_port() -> Result<u16, Failure> {
     Err(Failure::new("no free port was found"))
 }
 
-/// Looks again and again until there is something to see.
-pub(crate) fn wait_for<T>(
-    what: &str,
-    mut look: impl FnMut() -> Result<Option<T>, Failure>,
+/// Starts something on a free port. What does not come up is tried on another: somebody may have
+/// taken the port in the meantime.
+pub(crate) fn on_free_port<T>(
+    mut start: impl FnMut(u16) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    for _ in 0..LOOKS {
-        if let Some(seen) = look()? {
-            return Ok(seen);
+    let mut outcome = start(free_port()?);
+    for _ in 1..TRIES {
+        if outcome.is_ok() {
+            break;
         }
-        thread::sleep(PAUSE);
+        outcome = start(free_port()?);
     }
-    Err(Failure::new(format!("{what}: not within half a minute")))
+    outcome
 }
 
 #[cfg(test)]
@@ -188,15 +247,5 @@ mod tests {
         let path = folder.path().to_path_buf();
         drop(folder);
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_wait_ends_with_what_was_seen() {
-        let mut looks = 0;
-        let seen = wait_for("the third look", || {
-            looks += 1;
-            Ok((looks == 3).then_some(looks))
-        });
-        assert_eq!(seen, Ok(3));
     }
 }

@@ -12,10 +12,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::Failure;
-use crate::process::{Folder, Process, free_port, wait_for};
+use crate::process::{Folder, Process, on_free_port};
 
-/// How often another port is tried.
-const TRIES: usize = 5;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,18 +40,10 @@ impl PrometheusServer {
     /// # Errors
     /// [`Failure`], with the advice to run the setup if the program is missing.
     pub fn start(target: SocketAddr, rules: Option<&str>) -> Result<Self, Failure> {
-        let mut last = Failure::new("no port was tried");
-        for _ in 0..TRIES {
-            match Self::start_once(target, rules) {
-                Ok(server) => return Ok(server),
-                // Somebody may have taken the port in the meantime.
-                Err(failure) => last = failure,
-            }
-        }
-        Err(last)
+        on_free_port(|port| Self::start_on(port, target, rules))
     }
 
-    fn start_once(target: SocketAddr, rules: Option<&str>) -> Result<Self, Failure> {
+    fn start_on(port: u16, target: SocketAddr, rules: Option<&str>) -> Result<Self, Failure> {
         let folder = Folder::new()?;
         let mut config =
             "global:\n  scrape_interval: 200ms\n  evaluation_interval: 200ms\n".to_owned();
@@ -67,7 +57,6 @@ impl PrometheusServer {
             "scrape_configs:\n  - job_name: atrion\n    static_configs:\n      - targets: ['{target}']\n"
         );
         let config = folder.write("prometheus.yml", &config)?;
-        let port = free_port()?;
         let flag = |name: &str, value: &Path| {
             let mut flag = OsString::from(name);
             flag.push(value);
@@ -80,16 +69,11 @@ impl PrometheusServer {
             "--log.level=warn".into(),
         ];
         let args: Vec<_> = args.iter().map(OsString::as_os_str).collect();
-        let log = folder.path().join("log");
         let mut line = Command::new("prometheus");
         line.args(&args);
-        let mut process = Process::spawn(line, "prometheus", &log)?;
-        wait_for("starting Prometheus", || {
-            if process.has_ended() {
-                let log = std::fs::read_to_string(&log).unwrap_or_default();
-                return Err(Failure::new(format!("Prometheus ended at once:\n{log}")));
-            }
-            Ok(http_get(port, "/-/ready").is_ok_and(|(status, _)| status == 200).then_some(()))
+        let process = Process::spawn(line, "prometheus", &folder.log())?;
+        let process = process.when_ready("Prometheus", &folder.log(), || {
+            http_get(port, "/-/ready").is_ok_and(|(status, _)| status == 200)
         })?;
         Ok(Self { _process: process, _folder: folder, port })
     }

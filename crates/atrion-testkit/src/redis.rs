@@ -3,14 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::process::{Folder, Process, free_port, wait_for};
+use crate::process::{Folder, Process, on_free_port};
 use crate::resp::{Answer, Control};
 use crate::{Certificates, Failure};
 
 /// The user that steers a server which lets nobody else do so.
 const STEERING: (&str, &str) = ("testkit", "steer-by-socket");
-/// How often another port is tried.
-const TRIES: usize = 5;
 
 /// How a server is set up.
 #[derive(Default)]
@@ -104,20 +102,9 @@ impl RedisServer {
             folder.write("server.pem", &certificates.server)?;
             folder.write("server.key", &certificates.server_key)?;
         }
-        let port = free_port()?;
-        let process = launch(&folder, port, &options)?;
-        let mut server = Self { process, folder, port, options };
-        let mut outcome = server.wait_until_ready();
-        for _ in 1..TRIES {
-            if outcome.is_ok() {
-                break;
-            }
-            // Somebody may have taken the port in the meantime.
-            server.port = free_port()?;
-            server.process = launch(&server.folder, server.port, &server.options)?;
-            outcome = server.wait_until_ready();
-        }
-        outcome.map(|()| server)
+        let (process, port) =
+            on_free_port(|port| launch(&folder, port, &options).map(|process| (process, port)))?;
+        Ok(Self { process, folder, port, options })
     }
 
     /// The port on 127.0.0.1.
@@ -127,7 +114,7 @@ impl RedisServer {
 
     /// The path of the socket file, which takes no TLS.
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("s")
+        socket(&self.folder)
     }
 
     /// A connection to steer it with, allowed to do everything.
@@ -135,12 +122,7 @@ impl RedisServer {
     /// # Errors
     /// [`Failure`] if it does not answer.
     pub fn control(&self) -> Result<Control, Failure> {
-        let mut control = Control::connect(&self.socket())?;
-        let (user, password) = STEERING;
-        match control.call(&[b"AUTH", user.as_bytes(), password.as_bytes()])? {
-            Answer::Error(text) => Err(Failure::new(text)),
-            _ => Ok(control),
-        }
+        control(&self.folder)
     }
 
     /// Carries out one command, written with blanks between its parts.
@@ -161,8 +143,7 @@ impl RedisServer {
     /// # Errors
     /// [`Failure`] if the signal cannot be sent.
     pub fn stop(&self) -> Result<(), Failure> {
-        self.process.signal("STOP")?;
-        wait_for("stopping a server", || Ok(self.process.is_stopped().then_some(())))
+        self.process.stop()
     }
 
     /// Lets it go on after [`stop`](Self::stop).
@@ -170,7 +151,7 @@ impl RedisServer {
     /// # Errors
     /// [`Failure`] if the signal cannot be sent.
     pub fn cont(&self) -> Result<(), Failure> {
-        self.process.signal("CONT")
+        self.process.cont()
     }
 
     /// Kills it; connections are reset or closed by the operating system.
@@ -185,26 +166,31 @@ impl RedisServer {
     pub fn restart_empty(&mut self) -> Result<(), Failure> {
         self.process.kill();
         self.process = launch(&self.folder, self.port, &self.options)?;
-        self.wait_until_ready()
-    }
-
-    fn wait_until_ready(&mut self) -> Result<(), Failure> {
-        let log = self.folder.path().join("log");
-        wait_for("starting a server", || {
-            if self.process.has_ended() {
-                let log = std::fs::read_to_string(&log).unwrap_or_default();
-                return Err(Failure::new(format!("the server ended at once:\n{log}")));
-            }
-            let Ok(mut control) = self.control() else { return Ok(None) };
-            let answer = control.call(&[b"PING"]);
-            Ok(matches!(answer, Ok(Answer::Text(text)) if text == b"PONG").then_some(()))
-        })
+        Ok(())
     }
 }
 
+fn socket(folder: &Folder) -> PathBuf {
+    folder.path().join("s")
+}
+
+fn control(folder: &Folder) -> Result<Control, Failure> {
+    let mut control = Control::connect(&socket(folder))?;
+    let (user, password) = STEERING;
+    match control.call(&[b"AUTH", user.as_bytes(), password.as_bytes()])? {
+        Answer::Error(text) => Err(Failure::new(text)),
+        _ => Ok(control),
+    }
+}
+
+/// Starts the process and waits until it answers.
 fn launch(folder: &Folder, port: u16, options: &RedisOptions) -> Result<Process, Failure> {
     let config = folder.write("redis.conf", &config(folder, port, options))?;
-    Process::redis(&config, &[], &folder.path().join("log"))
+    let process = Process::redis(&config, &[], &folder.log())?;
+    process.when_ready("the server", &folder.log(), || {
+        let Ok(mut control) = control(folder) else { return false };
+        matches!(control.call(&[b"PING"]), Ok(Answer::Text(text)) if text == b"PONG")
+    })
 }
 
 fn config(folder: &Folder, port: u16, options: &RedisOptions) -> String {

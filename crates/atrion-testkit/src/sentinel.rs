@@ -1,8 +1,9 @@
 //! A master, its replica, and sentinels that watch them.
 
 use crate::cluster::text;
-use crate::process::{Folder, Process, free_port, wait_for};
+use crate::process::{Folder, Process, free_port};
 use crate::resp::{Answer, Control};
+use crate::wait::wait_for;
 use crate::{Failure, RedisOptions, RedisServer};
 
 /// How many sentinels there are; two of them have to agree.
@@ -119,7 +120,7 @@ impl Sentinel {
              sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n"
         );
         let config = folder.write("sentinel.conf", &config)?;
-        let process = Process::redis(&config, &["--sentinel"], &folder.path().join("log"))?;
+        let process = Process::redis(&config, &["--sentinel"], &folder.log())?;
         Ok(Self { _process: process, folder, port })
     }
 

@@ -1,6 +1,5 @@
 //! Admission control for Tower services: axum, tonic and hyper servers, and HTTP clients.
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
 
 mod answer;
 mod body;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atrion_core::merge::VotingRules;
+use atrion_core::merge::{DEFAULT_GAMMA, VotingRules};
 use atrion_core::units::UnitInterval;
 use atrion_state::peers::NodeId;
 
@@ -49,7 +49,7 @@ impl CoreConfig {
             node,
             node_name: Arc::from(""),
             incarnation: 1,
-            gamma: UnitInterval::try_new(0.3).unwrap_or_default(),
+            gamma: DEFAULT_GAMMA,
             interval: Duration::from_millis(100),
             heartbeat: Duration::from_secs(1),
             operation_timeout: Duration::from_secs(1),

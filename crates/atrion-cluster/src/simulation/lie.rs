@@ -43,15 +43,9 @@ impl Lie {
         let announced = stamp.sequence % ANNOUNCED_EVERY == 1;
         let names = routes.iter().filter(|_| announced);
         Frame {
-            node,
-            stamp,
-            sent_millis: 0,
-            age_millis: 0,
-            leaving: false,
-            node_name: None,
             changes: routes.iter().map(change).collect(),
             names: names.map(|route| (codec.route_id(route), (*route).into())).collect(),
-            forgotten: Vec::new(),
+            ..Frame::new(node, stamp)
         }
     }
 }

@@ -32,7 +32,7 @@ impl<C: Client> Site<C> {
         names: Names,
         tls: &TlsOptions,
     ) -> Result<Self, TlsError> {
-        let tls = if url.uses_tls() { Some(tls.client_config()?) } else { None };
+        let tls = if url.uses_tls() { Some(Arc::new(tls.client_config()?)) } else { None };
         Ok(Self { client, names, url, tls, turn: AtomicUsize::new(0) })
     }
 

@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use atrion_commercial::secret::Secret;
+
 use super::{DEFAULT_PORT, DEFAULT_SENTINEL_PORT, Deployment, Host, Login, RedisUrl};
 use super::{UrlError, UrlPart};
-use crate::secret::Secret;
 
 const SCHEMES: &str =
     "redis, rediss, valkey, valkeys, each also with +cluster or +sentinel, or unix";

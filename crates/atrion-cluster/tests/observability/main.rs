@@ -10,43 +10,24 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atrion_cluster::RedisClusterProvider;
+use atrion_commercial::test_util::development_key;
 use atrion_core::flow::Priority;
 use atrion_engine::Atrion;
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock};
 use atrion_observe::{Collector, MetricsExporter, Probe, TopConfig, TracingObserver};
+use atrion_testkit::wait::until_some;
 use atrion_testkit::{PrometheusServer, RedisServer};
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
 
 use load::Load;
 
 const RULES: &str = include_str!("../../../../docs/prometheus/atrion.rules.yml");
-/// How long anything may take: other processes scrape and evaluate when they get to it.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Looks every 50 ms until there is something to see. The only waiting by the clock here, but for the
-/// work of the simulated services.
-async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let waiting = async {
-        loop {
-            if let Some(seen) = look() {
-                return seen;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
-}
-
-fn key() -> String {
-    let id = "observability".parse().expect("an identifier");
-    let terms = Terms::new(Tier::Development, id, "the test suite", SystemWallClock.now());
-    let issuer = Issuer::development().expect("the development key is part of the crate");
-    issuer.issue(&terms).expect("allowed")
+/// Looks now and then until there is something to see: other processes scrape and evaluate when they
+/// get to it.
+async fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_some(what, Duration::from_millis(50), look).await
 }
 
 fn pod(redis: &RedisServer, name: &str) -> Atrion {
@@ -63,7 +44,7 @@ fn pod(redis: &RedisServer, name: &str) -> Atrion {
         .process_circuit(true)
         .observer(TracingObserver::new())
         .provider(provider)
-        .license(key())
+        .license(development_key())
         .build()
         .expect("builds")
 }

@@ -1,27 +1,22 @@
 //! What all tests of the provider need.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use atrion_cluster::{Builder, Client, RedisClusterProvider};
+use atrion_commercial::test_util::{development_key, development_key_of};
 use atrion_core::flow::Priority;
-use atrion_engine::{Atrion, Event, Observer, Route};
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock};
+use atrion_engine::{Atrion, Route};
+use atrion_license::issue::Terms;
 use atrion_state::license::{License, LicensePolicy};
-use atrion_state::peers::Notice;
 use atrion_state::provider::{Health, StateProvider};
-use atrion_testkit::RedisServer;
-use tokio::time::{sleep, timeout};
-
-use crate::logs;
+pub(crate) use atrion_testkit::wait::until;
+use atrion_testkit::{RedisServer, Seen, logs};
 
 /// The password of every server that has one; nothing may show it.
 pub(crate) const PASSWORD: &str = "hunter2-s3cret";
 /// The interval of all nodes here: everything is five times as fast as by default.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
-/// How long anything at all may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Makes a test of every function named, for each client.
 macro_rules! for_each_client {
@@ -48,45 +43,21 @@ pub(crate) use for_each_client;
 
 /// Runs a test. One that hangs says so, and one that gives a secret away fails.
 pub(crate) async fn in_time(test: &str, run: impl Future<Output = ()>) {
-    logs::listen();
-    logs::forbid(PASSWORD);
-    assert!(timeout(Duration::from_secs(60), run).await.is_ok(), "{test} hangs");
-    logs::assert_tight();
-}
-
-/// Looks every two milliseconds until `look` says yes, and panics with `what` after
-/// twenty seconds. The only waiting by the clock in these tests: what is waited for happens in other
-/// processes and tells nobody.
-pub(crate) async fn until(what: &str, mut look: impl FnMut() -> bool) {
-    let waiting = async {
-        while !look() {
-            sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(timeout(PATIENCE, waiting).await.is_ok(), "{what}: not within {PATIENCE:?}");
+    logs::tight(test, PASSWORD, run).await;
 }
 
 pub(crate) fn on(port: u16) -> String {
     format!("redis://127.0.0.1:{port}")
 }
 
-/// A development key that is good today, as `cargo xtask license dev` makes it.
+/// A development key that is good today.
 pub(crate) fn key() -> String {
-    let id = "test-suite".parse().expect("an identifier");
-    key_of(&Terms::new(Tier::Development, id, "the test suite", SystemWallClock.now()))
+    logs::unshown(development_key())
 }
 
 /// A development key of these terms.
 pub(crate) fn key_of(terms: &Terms) -> String {
-    let key = Issuer::development().map(|issuer| issuer.issue(terms));
-    let key = key.expect("the development key is part of the crate").expect("allowed");
-    forbid_key(&key);
-    key
-}
-
-/// No part of `key` may be shown.
-pub(crate) fn forbid_key(key: &str) {
-    key.split('.').filter(|part| part.len() > 20).for_each(logs::forbid);
+    logs::unshown(development_key_of(terms))
 }
 
 /// A node's settings: quick, and with a name of its own.
@@ -106,41 +77,6 @@ pub(crate) fn provider(builder: Builder) -> Arc<RedisClusterProvider> {
     let license = License { source: key().into(), policy: LicensePolicy::Strict };
     provider.license(&license).expect("a good licence");
     provider
-}
-
-/// What an instance's observer was told.
-#[derive(Default)]
-pub(crate) struct Seen(Mutex<Vec<Event>>);
-
-impl Observer for Seen {
-    fn event(&self, event: &Event) {
-        self.events().push(event.clone());
-    }
-}
-
-impl Seen {
-    pub(crate) fn events(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn notices(&self) -> Vec<Notice> {
-        let events = self.events();
-        let notices = events.iter().filter_map(|event| match event {
-            Event::Cluster(notice) => Some(notice.clone()),
-            _ => None,
-        });
-        notices.collect()
-    }
-
-    pub(crate) fn count(&self, wanted: impl Fn(&Notice) -> bool) -> usize {
-        self.notices().iter().filter(|notice| wanted(notice)).count()
-    }
-
-    pub(crate) fn held(&self, name: &str) -> bool {
-        self.events().iter().any(
-            |event| matches!(event, Event::Held { route, held: true, .. } if route.name() == name),
-        )
-    }
 }
 
 /// A pod: an instance with its provider.

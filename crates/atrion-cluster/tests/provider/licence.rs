@@ -10,12 +10,9 @@ use atrion_license::{Tier, WallTime};
 use atrion_state::license::LicensePolicy;
 use atrion_state::peers::Notice;
 use atrion_state::provider::{Health, StateProvider};
-use atrion_testkit::RedisServer;
+use atrion_testkit::{RedisServer, Seen, Traffic, logs};
 
-use crate::harness::{
-    Pod, Seen, clients, for_each_client, forbid_key, key, key_of, node, on, together, until,
-};
-use crate::{logs, traffic::Traffic};
+use crate::harness::{Pod, clients, for_each_client, key, key_of, node, on, together, until};
 
 for_each_client!(
     what_is_no_licence_keeps_to_memory_and_says_so,
@@ -51,7 +48,7 @@ fn bad_keys() -> Vec<(String, &'static str)> {
         (other, "expired"),
     ];
     for (key, _) in &keys {
-        forbid_key(key);
+        logs::forbid_key(key);
     }
     keys.into()
 }

@@ -8,9 +8,9 @@ use atrion_core::vector::PhysicsVector;
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::peers::Notice;
 use atrion_state::provider::{Health, StateProvider};
+use atrion_testkit::Traffic;
 
 use crate::harness::{Pod, node, provider, until};
-use crate::traffic::Traffic;
 
 /// A scar that nobody overlooks, of just now.
 pub(crate) fn scar() -> PhysicsVector {
@@ -99,10 +99,9 @@ impl Stage {
         self.pod.seen.count(|notice| matches!(notice, Notice::LinkDown { .. }))
     }
 
-    /// Waits until requests were sent in this state, so that it is not over too soon for them.
+    /// Waits until requests were sent in this state.
     pub(crate) async fn some_traffic(&self) {
-        let enough = self.traffic.sent() + 2_000;
-        until("requests flow", || self.traffic.sent() >= enough).await;
+        self.traffic.flows().await;
     }
 
     /// Ends it: no request felt anything.

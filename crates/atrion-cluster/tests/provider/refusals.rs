@@ -8,13 +8,12 @@ use atrion_cluster::{Builder, Client, ClusterConfigError, RedisClusterProvider};
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::peers::Notice;
 use atrion_state::provider::{Health, ProviderError, StateProvider};
-use atrion_testkit::{RedisOptions, RedisServer};
+use atrion_testkit::{RedisOptions, RedisServer, logs};
 
 use crate::harness::{
     PASSWORD, Pod, for_each_client, in_time, node, on, provider, together, until,
 };
 use crate::links::{hears, scar};
-use crate::logs;
 
 for_each_client!(
     settings_that_cannot_work_are_refused_by_name,

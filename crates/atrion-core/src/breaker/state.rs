@@ -5,6 +5,7 @@ use super::probing::PROBES_MAX;
 use super::{Decision, Mode, Probing};
 use crate::config::PhysicsConfig;
 use crate::math;
+use crate::merge::EVIDENCE_HALF_LIFE_SECS;
 use crate::momentum::PathMomentum;
 use crate::pressure::Pressure;
 use crate::resistance::Parts;
@@ -15,9 +16,6 @@ use crate::time::Timestamp;
 use crate::tuner::Tuner;
 use crate::units::{Evidence, Ohms, PerSecond, UnitInterval};
 use crate::vector::{PhysicsVector, Stance};
-
-/// Half-life of the evidence behind a state, s.
-const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
 
 /// What is known about one route. A plain value of fixed size; see the [module](super).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,13 +8,12 @@ use super::LawConfig;
 use super::demand::Demand;
 use super::prober::Prober;
 use crate::math;
+use crate::merge::EVIDENCE_HALF_LIFE_SECS;
 use crate::time::Timestamp;
 
 /// Trauma is never extrapolated over more than this: a process that was suspended for an hour
 /// was not wounded for an hour. Short enough that one tick alone never opens the breaker.
 const LONGEST_TRAUMA_SECS: f64 = 0.1;
-/// Evidence halves in this time.
-pub(super) const EVIDENCE_HALF_LIFE_SECS: f64 = 3.0;
 
 /// Whether requests flow by voltage, or only as probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

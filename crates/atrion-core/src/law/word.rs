@@ -2,7 +2,7 @@
 
 use super::LawConfig;
 use crate::math;
-use crate::merge::{Report, VotingRules, lower_median};
+use crate::merge::{DEFAULT_GAMMA, EVIDENCE_HALF_LIFE_SECS, Report, VotingRules, lower_median};
 use crate::units::{Evidence, Ohms, PerSecond, UnitInterval};
 
 /// A peer takes part in the probing if it was heard of within this time.
@@ -23,7 +23,7 @@ impl LawConfig {
     /// Who may vote on a scar.
     pub fn voting_rules(&self) -> VotingRules {
         VotingRules {
-            evidence_half_life_secs: super::breaker::EVIDENCE_HALF_LIFE_SECS,
+            evidence_half_life_secs: EVIDENCE_HALF_LIFE_SECS,
             evidence_min: Evidence::computed(self.hearsay_evidence_min()),
             evidence_cap: Evidence::computed(self.hearsay_evidence_cap()),
             healing_per_sec: self.healing_per_sec(),
@@ -135,7 +135,7 @@ impl Word {
             return self.median.get();
         }
         let clipped = math::min(self.median.get(), law.open_ohms());
-        let trust = math::min(1.0, effective.get() / RECOMMENDED_GAMMA);
+        let trust = math::min(1.0, effective.get() / DEFAULT_GAMMA.get());
         effective.get() * clipped + trust * self.caution.get()
     }
 
@@ -150,9 +150,6 @@ impl Word {
         math::clamp(alone * self.sharing, own_share, longest)
     }
 }
-
-/// At and above this gamma caution counts in full.
-const RECOMMENDED_GAMMA: f64 = 0.3;
 
 fn is_fresh(report: &Report) -> bool {
     report.age_secs < FRESH_SECS

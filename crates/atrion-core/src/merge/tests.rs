@@ -27,15 +27,20 @@ fn reports() -> impl Strategy<Value = Vec<Report>> {
 }
 
 fn cluster(reports: &[Report]) -> Option<Ohms> {
-    let mut scratch = [Ohms::MAX; 32];
-    cluster_scar(reports, &mut scratch, &VotingRules::default()).unwrap()
+    let rules = VotingRules::default();
+    let mut votes: Vec<Ohms> = reports.iter().filter_map(|report| rules.vote(report)).collect();
+    lower_median(&mut votes)
 }
 
 #[test]
-fn too_little_scratch_is_an_error_and_not_a_smaller_vote() {
-    let report = Report { evidence: Evidence::from(5_u32), ..SAYS_NOTHING };
-    let result = cluster_scar(&[report; 3], &mut [Ohms::ZERO; 2], &VotingRules::default());
-    assert_eq!(result, Err(ScratchTooSmall { have: 2, need: 3 }));
+fn the_default_rules_are_those_of_the_blending_study() {
+    let study = VotingRules {
+        evidence_half_life_secs: 3.0,
+        evidence_min: Evidence::from(1_u32),
+        evidence_cap: Evidence::from(5_u32),
+        healing_per_sec: 0.1,
+    };
+    assert_eq!(VotingRules::default(), study);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Instruments of routes.
 
-use atrion_engine::Force;
+use atrion_engine::{Force, Parts};
 
 use super::{Emit, Instrument, Kind, Value};
 use crate::aggregate::OtherRow;
@@ -153,14 +153,7 @@ pub(super) const TABLE: &[Instrument] = &[
         help: "What R is made of: `base`, `saturation`, `process`, `scar` (the own share), `cluster_scar` (what other nodes' words add), `reported` (telemetry).",
         read: |s, emit| {
             for (route, g) in gauges(s) {
-                for (part, ohms) in [
-                    ("base", g.parts.base),
-                    ("saturation", g.parts.saturation),
-                    ("process", g.parts.process),
-                    ("scar", g.parts.scar),
-                    ("cluster_scar", g.parts.cluster_scar),
-                    ("reported", g.parts.reported),
-                ] {
+                for (part, ohms) in Parts::NAMES.into_iter().zip(g.parts.values()) {
                     emit(&[("route", route), ("part", part)], Value::Number(ohms));
                 }
             }

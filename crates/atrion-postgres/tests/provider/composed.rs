@@ -9,12 +9,11 @@ use atrion_engine::Atrion;
 use atrion_state::composed::Composed;
 use atrion_state::contract::{self, Fixture};
 use atrion_state::provider::{Health, StateProvider};
-use atrion_testkit::{PostgresServer, RedisServer};
+use atrion_testkit::{PostgresServer, RedisServer, Traffic};
 
 use crate::harness::{
     connected, key, licensed, node, provider, scarred, stored_scar, tests, until,
 };
-use crate::traffic::Traffic;
 
 tests!(
     every_clause_of_the_contract_holds,

@@ -1,43 +1,33 @@
 //! What all tests of the provider need.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use atrion_commercial::test_util::{development_key, development_key_of};
 use atrion_core::flow::Priority;
 use atrion_core::units::{Evidence, Ohms};
 use atrion_core::vector::PhysicsVector;
-use atrion_engine::{Atrion, Event, Observer};
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock};
+use atrion_engine::Atrion;
+use atrion_license::issue::Terms;
 use atrion_postgres::{Builder, PostgresPersistenceAdapter};
 use atrion_state::clock::{Clock, MonotonicClock};
 use atrion_state::license::{License, LicensePolicy};
 use atrion_state::provider::{Health, RouteVector, StateProvider};
-use atrion_state::pulse::PulseEvent;
-use atrion_testkit::PostgresServer;
-use tokio::time::{sleep, timeout};
-
-use crate::logs;
-use crate::traffic::Traffic;
+pub(crate) use atrion_testkit::wait::until;
+use atrion_testkit::{PostgresServer, Seen, Traffic, logs};
 
 /// The password of every server that has one; nothing may show it.
 pub(crate) const PASSWORD: &str = "hunter2-s3cret";
-/// How long anything at all may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a test on a runtime of its own. One that hangs says so, and one that gives a secret away
 /// fails.
 pub(crate) fn in_time(test: &str, run: impl Future<Output = ()>) {
-    logs::listen();
-    logs::forbid(PASSWORD);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let ended = runtime.block_on(async { timeout(Duration::from_secs(240), run).await });
-    assert!(ended.is_ok(), "{test} hangs");
-    logs::assert_tight();
+    runtime.block_on(logs::tight(test, PASSWORD, run));
 }
 
 /// Makes a test of every function named.
@@ -53,35 +43,14 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// Looks every two milliseconds until `look` says yes, and panics with `what` after a minute. The
-/// only waiting by the clock in these tests: what is waited for happens in other processes and tells
-/// nobody.
-pub(crate) async fn until(what: &str, mut look: impl FnMut() -> bool) {
-    let waiting = async {
-        while !look() {
-            sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(timeout(PATIENCE, waiting).await.is_ok(), "{what}: not within {PATIENCE:?}");
-}
-
-/// A development key that is good today, as `cargo xtask license dev` makes it.
+/// A development key that is good today.
 pub(crate) fn key() -> String {
-    let id = "test-suite".parse().expect("an identifier");
-    key_of(&Terms::new(Tier::Development, id, "the test suite", SystemWallClock.now()))
+    logs::unshown(development_key())
 }
 
 /// A development key of these terms.
 pub(crate) fn key_of(terms: &Terms) -> String {
-    let key = Issuer::development().map(|issuer| issuer.issue(terms));
-    let key = key.expect("the development key is part of the crate").expect("allowed");
-    forbid_key(&key);
-    key
-}
-
-/// No part of `key` may be shown.
-pub(crate) fn forbid_key(key: &str) {
-    key.split('.').filter(|part| part.len() > 20).for_each(logs::forbid);
+    logs::unshown(development_key_of(terms))
 }
 
 /// A node's settings: a name of its own, and more patience than a busy machine takes.
@@ -126,32 +95,6 @@ pub(crate) fn batch(routes: u32, ohms: f64) -> Vec<RouteVector> {
     (0..routes)
         .map(|n| RouteVector::new(format!("route/{n}"), scarred(ohms + f64::from(n))))
         .collect()
-}
-
-/// What an instance's observer was told.
-#[derive(Default)]
-pub(crate) struct Seen(Mutex<Vec<Event>>);
-
-impl Observer for Seen {
-    fn event(&self, event: &Event) {
-        self.events().push(event.clone());
-    }
-}
-
-impl Seen {
-    pub(crate) fn events(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was said of the store's troubles.
-    pub(crate) fn complaints(&self) -> Vec<String> {
-        let events = self.events();
-        let said = events.iter().filter_map(|event| match event {
-            Event::Pulse(PulseEvent::Unhealthy { reason, .. }) => Some(reason.clone()),
-            _ => None,
-        });
-        said.collect()
-    }
 }
 
 /// A service: an instance with its provider, and requests running.
@@ -208,10 +151,9 @@ impl Service {
         .await;
     }
 
-    /// Waits until requests were sent in this state, so that it is not over too soon for them.
+    /// Waits until requests were sent in this state.
     pub(crate) async fn some_traffic(&self) {
-        let enough = self.traffic.sent() + 2_000;
-        until("requests flow", || self.traffic.sent() >= enough).await;
+        self.traffic.flows().await;
     }
 
     /// Ends it: no request felt anything.

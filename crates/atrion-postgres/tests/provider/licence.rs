@@ -8,10 +8,9 @@ use atrion_license::keyring::KeyUse;
 use atrion_license::{Tier, WallTime};
 use atrion_state::license::LicensePolicy;
 use atrion_state::provider::{Health, StateProvider};
-use atrion_testkit::PostgresServer;
+use atrion_testkit::{PostgresServer, logs};
 
-use crate::harness::{Service, forbid_key, key, key_of, node, scarred, stored_scar, tests, until};
-use crate::logs;
+use crate::harness::{Service, key, key_of, node, scarred, stored_scar, tests, until};
 
 tests!(
     what_is_no_licence_keeps_to_memory_and_says_so,
@@ -36,7 +35,7 @@ fn bad_keys() -> Vec<(String, &'static str)> {
         (key_of(&terms(Tier::Development, WallTime::EPOCH)), "expired"),
     ];
     for (key, _) in &keys {
-        forbid_key(key);
+        logs::forbid_key(key);
     }
     keys.into()
 }

@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod harness;
-mod logs;
-mod traffic;
 
 mod composed;
 mod contract;

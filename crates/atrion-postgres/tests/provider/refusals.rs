@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use atrion_postgres::{PostgresPersistenceAdapter, StoreError, TlsOptions};
 use atrion_state::provider::{Health, ProviderError, StateProvider};
-use atrion_testkit::{Certificates, PostgresOptions, PostgresServer, RedisServer};
+use atrion_testkit::{Certificates, PostgresOptions, PostgresServer, RedisServer, logs};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use crate::harness::{PASSWORD, Service, connected, node, provider, scarred, tests};
-use crate::logs;
 
 tests!(
     a_wrong_password_or_database_or_user,

@@ -6,7 +6,7 @@ use atrion_core::math;
 use serde::Serialize;
 
 use super::{Case, Term};
-use crate::report::{Report, Served};
+use crate::report::Report;
 use crate::scenario::Scenario;
 
 /// A mean difference counts if it is this many standard errors away from zero ...
@@ -39,21 +39,13 @@ impl Measures {
         Self {
             goodput: math::min(report.goodput(), 100.0),
             calm_refused: report.calm_refused,
-            critical: critical(report),
+            critical: report.critical_served(),
             transitions: f64::from(report.transitions),
             dead: was_dead.then_some(report.sent_to_dead as f64),
             recovery: report.recovery_secs.map(|s| math::min(s, scenario.duration_secs())),
             fingerprint: report.fingerprint(),
         }
     }
-}
-
-fn critical(report: &Report) -> Option<f64> {
-    let worth = |a: &&Served, b: &&Served| a.volts.total_cmp(&b.volts);
-    let (least, most) =
-        (report.classes.iter().min_by(worth)?, report.classes.iter().max_by(worth)?);
-    let differ = least.volts < most.volts && most.asked > 0;
-    differ.then(|| 100.0 * most.good as f64 / most.asked as f64)
 }
 
 /// The mean of paired differences, without minus with.

@@ -4,7 +4,7 @@ use atrion_core::math;
 use serde::Serialize;
 
 use super::{Draw, Kind, Model, Study};
-use crate::report::{Report, Served};
+use crate::report::Report;
 
 /// A p99 within this multiple of the deadline, or of the best limit's p99, is all right.
 const P99_SLACK: f64 = 1.1;
@@ -49,18 +49,10 @@ impl Figures {
             p99_deadlines: p99(report),
             p99_ok: p99(report).is_none_or(|p| p <= allowed),
             calm_refused: report.calm_refused,
-            critical_served: critical(report),
+            critical_served: report.critical_served(),
             transitions: report.transitions,
         }
     }
-}
-
-fn critical(report: &Report) -> Option<f64> {
-    let worth = |a: &&Served, b: &&Served| a.volts.total_cmp(&b.volts);
-    let (least, most) =
-        (report.classes.iter().min_by(worth)?, report.classes.iter().max_by(worth)?);
-    let differ = least.volts < most.volts && most.asked > 0;
-    differ.then(|| 100.0 * most.good as f64 / most.asked as f64)
 }
 
 /// One draw and what everybody did in it.

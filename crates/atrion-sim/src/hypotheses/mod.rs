@@ -21,6 +21,7 @@
 
 mod binary;
 mod judge;
+mod outcome;
 mod show;
 
 use atrion_core::law::LawConfig;
@@ -28,16 +29,16 @@ use serde::Serialize;
 
 pub use binary::Binary;
 pub use judge::Finding;
+pub use outcome::{Outcome, Row};
 pub use show::csv;
 
 use crate::candidate::Candidate;
 use crate::error::{ScenarioError, StudyError};
 use crate::parallel;
 use crate::policy::{Context, ModelConfig};
-use crate::report::{Bin, Report, Spread};
 use crate::rng::Rng;
 use crate::scenario::{Class, Effect, Fault, Scenario, Service};
-use crate::stability::{Subject, changes};
+use crate::stability::Subject;
 use crate::world::run as simulate;
 
 /// H1: less than this share of the binary breaker's mode changes.
@@ -46,8 +47,6 @@ const TENTH: f64 = 0.1;
 const BOUND_SECS: f64 = 60.0;
 /// H3: less than this share of the traffic.
 const FEW: f64 = 0.1;
-/// A route is passing in a stretch in which at least this share is admitted.
-const PASSING: f64 = 0.5;
 /// Goodput below the comparison's by more than this, in points, is a price.
 const PRICE: f64 = 1.0;
 /// A term is credited with a change of at least this much: mode changes, seconds, share.
@@ -213,96 +212,6 @@ impl Arm {
             Self::Binary => simulate(scenario, &mut Binary::default(), seed),
         };
         Ok(Outcome::of(&report, scenario))
-    }
-}
-
-/// What is measured of one run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Outcome {
-    /// Changes of mode as the policy counts them.
-    pub mode_changes: f64,
-    /// Changes between closed and open as callers see them: see [`changes`].
-    pub swings: f64,
-    /// Percent of what was possible.
-    pub goodput: f64,
-    /// Share of the half seconds of the window in which at least half of the requests passed.
-    pub duty: f64,
-    /// Share of the window's requests that passed.
-    pub admitted: f64,
-    /// Requests that were let through to a dead dependency in the whole run.
-    pub sent_to_dead: f64,
-    /// Seconds from the end of the last fault until requests were served again: infinite if they
-    /// were not; `None` if the run ends too soon after it.
-    pub recovery_secs: Option<f64>,
-}
-
-impl Outcome {
-    fn of(report: &Report, scenario: &Scenario) -> Self {
-        const STRETCH_SECS: f64 = 0.5;
-        let (from, to) = scenario.window_secs();
-        let index = |secs: f64| ((secs / report.bin_secs + 0.5) as usize).min(report.bins.len());
-        let bins = report.bins.get(index(from)..index(to)).unwrap_or_default();
-        let width = (STRETCH_SECS / report.bin_secs + 0.5) as usize;
-        let passed = |bins: &[Bin]| {
-            let asked: f64 = bins.iter().map(|b| b.asked).sum();
-            let refused: f64 = bins.iter().map(|b| b.refused).sum();
-            (asked > 0.0).then(|| 1.0 - refused / asked)
-        };
-        let shares: Vec<f64> = bins.chunks(width.max(1)).filter_map(passed).collect();
-        let passing = shares.iter().filter(|share| **share >= PASSING).count();
-        Self {
-            mode_changes: f64::from(report.transitions),
-            swings: changes(&shares) as f64,
-            goodput: report.goodput(),
-            duty: if shares.is_empty() { 0.0 } else { passing as f64 / shares.len() as f64 },
-            admitted: 1.0 - report.shed() / 100.0,
-            sent_to_dead: report.sent_to_dead as f64,
-            recovery_secs: report.recovery_secs,
-        }
-    }
-}
-
-/// One policy over all seeds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Who.
-    pub name: String,
-    /// See [`Outcome::mode_changes`].
-    pub mode_changes: Spread,
-    /// See [`Outcome::swings`].
-    pub swings: Spread,
-    /// See [`Outcome::goodput`].
-    pub goodput: Spread,
-    /// See [`Outcome::duty`].
-    pub duty: Spread,
-    /// See [`Outcome::admitted`].
-    pub admitted: Spread,
-    /// See [`Outcome::sent_to_dead`].
-    pub sent_to_dead: Spread,
-    /// Over the runs that recovered; `None` if none did.
-    pub recovery_secs: Option<Spread>,
-    /// Runs that did not recover before their end.
-    pub never: usize,
-    /// The runs, in the order of the seeds.
-    pub runs: Vec<Outcome>,
-}
-
-impl Row {
-    fn of(name: &str, runs: Vec<Outcome>) -> Self {
-        let spread = |of: fn(&Outcome) -> f64| Spread::of(runs.iter().map(of)).unwrap_or_default();
-        let finite = |r: &Outcome| r.recovery_secs.filter(|s| s.is_finite());
-        Self {
-            name: name.to_owned(),
-            mode_changes: spread(|r| r.mode_changes),
-            swings: spread(|r| r.swings),
-            goodput: spread(|r| r.goodput),
-            duty: spread(|r| r.duty),
-            admitted: spread(|r| r.admitted),
-            sent_to_dead: spread(|r| r.sent_to_dead),
-            recovery_secs: Spread::of(runs.iter().filter_map(finite)),
-            never: runs.iter().filter(|r| r.recovery_secs.is_some_and(f64::is_infinite)).count(),
-            runs,
-        }
     }
 }
 

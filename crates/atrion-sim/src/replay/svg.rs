@@ -1,30 +1,16 @@
 //! Replays over time, as SVG.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use atrion_core::math;
 
 use super::table::{RouteReplay, TraceReplay};
 use crate::report::Report;
+use crate::svg::{Area, COLOURS, Drawn, GREY, Points, WIDTH, draw_lines};
 
-const WIDTH: u32 = 1100;
 const PANEL_HEIGHT: u32 = 300;
 /// Panels that one picture has at most: SVGs beyond that are not looked at.
 const MOST_PANELS: usize = 64;
-/// Colours that stay apart for most kinds of colour blindness; then they repeat.
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(130, 130, 130),
-    RGBColor(0, 90, 181),
-    RGBColor(220, 50, 32),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-];
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
-type Points = Vec<(f64, f64)>;
 
 /// Draws every route's replays: what was refused, the resistance, and from the model what was done
 /// in time and the latency. The first 64 panels, if there are more.
@@ -121,18 +107,7 @@ impl Panel {
             .x_desc("seconds since the first request")
             .y_labels(6)
             .draw()?;
-        for (index, (name, points)) in self.lines.into_iter().enumerate() {
-            let colour = COLOURS.iter().cycle().nth(index).copied().unwrap_or(BLACK);
-            chart
-                .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-                .label(name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
-            .label_font(("sans-serif", 12))
-            .draw()
+        // The first line is what was recorded.
+        draw_lines(&mut chart, self.lines.into_iter(), std::iter::once(GREY).chain(COLOURS))
     }
 }

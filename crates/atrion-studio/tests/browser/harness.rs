@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use atrion_commercial::test_util::development_key;
 use atrion_engine::Atrion;
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock};
 use atrion_studio::{Builder, Server, Studio};
 use atrion_testkit::Browser;
 use atrion_testkit::browser::Theme;
@@ -34,14 +33,6 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// A development key that is good today, as `cargo xtask license dev` makes it.
-pub(crate) fn key() -> String {
-    let id = "test-suite".parse().expect("an identifier");
-    let terms = Terms::new(Tier::Development, id, "the test suite", SystemWallClock.now());
-    let issuer = Issuer::development().expect("the development key is part of the crate");
-    issuer.issue(&terms).expect("allowed")
-}
-
 /// An instance that counts by priority, as the page wants it.
 pub(crate) fn instance() -> Atrion {
     Atrion::builder().tally(true).build().expect("valid")
@@ -49,7 +40,7 @@ pub(crate) fn instance() -> Atrion {
 
 /// A Studio with a licence, told as often as the tests want it.
 pub(crate) fn studio(atrion: &Atrion) -> Builder {
-    Studio::builder(atrion).license(key()).interval(INTERVAL).instance("checkout-7d9f")
+    Studio::builder(atrion).license(development_key()).interval(INTERVAL).instance("checkout-7d9f")
 }
 
 /// An instance under traffic, its Studio, and a browser that looks at it.

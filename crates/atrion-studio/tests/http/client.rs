@@ -4,41 +4,21 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+pub(crate) use atrion_commercial::test_util::development_key as key;
 use atrion_engine::Atrion;
-use atrion_license::issue::{Issuer, Terms};
-use atrion_license::{SystemWallClock, Tier, WallClock as _};
 use atrion_state::clock::{Clock as _, MonotonicClock};
 use atrion_studio::{Builder, Server, Studio};
+pub(crate) use atrion_testkit::wait::until_some_blocking as until;
 use serde_json::Value;
 
 /// Long enough for a slow machine under full load.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Waits until `holds` gives something.
-pub(crate) fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
-    let clock = MonotonicClock::new();
-    let start = clock.now();
-    loop {
-        if let Some(found) = holds() {
-            return found;
-        }
-        assert!(clock.now().since(start) < DEADLINE, "not within {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Lets this much time pass.
 pub(crate) fn pass(time: Duration) {
     let clock = MonotonicClock::new();
     let start = clock.now();
     until("time to pass", || (clock.now().since(start) >= time).then_some(()));
-}
-
-/// A development key that is good today.
-pub(crate) fn key() -> String {
-    let id = "test".parse().expect("an identifier");
-    let terms = Terms::new(Tier::Development, id, "Tester", SystemWallClock.now());
-    Issuer::development().expect("part of the crate").issue(&terms).expect("allowed")
 }
 
 /// A builder with a licence, and frames ten times a second.

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use super::memory::processes;
 use crate::Failure;
-use crate::process::{free_port, wait_for};
+use crate::process::free_port;
+use crate::wait::wait_for;
 
 /// `chromedriver`, and whatever it has started.
 pub(super) struct Driver {

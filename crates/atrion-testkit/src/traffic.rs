@@ -1,4 +1,4 @@
-//! A thread that sends requests while PostgreSQL is in trouble, and watches what they feel.
+//! A thread that sends requests while a store is in trouble, and watches what they feel.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,14 +10,16 @@ use atrion_core::flow::Priority;
 use atrion_engine::Atrion;
 use atrion_state::clock::{Clock, MonotonicClock};
 
+use crate::wait::until;
+
 /// Requests between two looks at the kernel's counters.
 const BATCH: u64 = 100;
-/// Far below what the shortest wait for PostgreSQL would take, the timeout of an operation; far above
+/// Far below what the shortest wait for a store would take, the timeout of an operation; far above
 /// what a busy machine takes to give a thread its turn.
 const LONGEST: Duration = Duration::from_millis(200);
 
 /// Requests on a thread of their own until told to stop.
-pub(crate) struct Traffic {
+pub struct Traffic {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     thread: JoinHandle<Felt>,
@@ -35,7 +37,7 @@ struct Felt {
 
 impl Traffic {
     /// Healthy requests of all kinds on the route `name`, thousands a second.
-    pub(crate) fn start(atrion: &Atrion, name: &str) -> Self {
+    pub fn start(atrion: &Atrion, name: &str) -> Self {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let route = atrion.route(name);
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&sent));
@@ -64,12 +66,22 @@ impl Traffic {
     }
 
     /// How many requests were sent so far.
-    pub(crate) fn sent(&self) -> u64 {
+    pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
     }
 
-    /// Stops, and panics if any request was refused or waited.
-    pub(crate) fn assert_unharmed(self) {
+    /// Waits until a few thousand more requests were sent, so that what goes on is not over too soon
+    /// for them.
+    pub async fn flows(&self) {
+        let enough = self.sent() + 2_000;
+        until("requests flow", || self.sent() >= enough).await;
+    }
+
+    /// Stops.
+    ///
+    /// # Panics
+    /// If any request was refused or waited, or if there were hardly any.
+    pub fn assert_unharmed(self) {
         self.stop.store(true, Relaxed);
         let sent = Arc::clone(&self.sent);
         let felt = self.thread.join().expect("requests do not panic");

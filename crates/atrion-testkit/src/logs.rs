@@ -8,6 +8,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::wait::PATIENCE;
+
 /// What no log line and no error may show: passwords, secrets and the keys' own parts.
 static FORBIDDEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// The lines that did.
@@ -19,7 +21,10 @@ fn lock<T>(list: &'static Mutex<Vec<T>>) -> std::sync::MutexGuard<'static, Vec<T
 }
 
 /// Listens from now on, once for the whole process.
-pub(crate) fn listen() {
+///
+/// # Panics
+/// If somebody else listens already.
+pub fn listen() {
     static LISTENS: OnceLock<()> = OnceLock::new();
     LISTENS.get_or_init(|| {
         tracing::subscriber::set_global_default(Listener).expect("nobody else listens");
@@ -27,20 +32,45 @@ pub(crate) fn listen() {
 }
 
 /// From now on `text` must not be shown anywhere.
-pub(crate) fn forbid(text: &str) {
+pub fn forbid(text: &str) {
     let mut forbidden = lock(&FORBIDDEN);
     if !forbidden.iter().any(|known| known == text) {
         forbidden.push(text.to_owned());
     }
 }
 
+/// No part of a licence key may be shown.
+pub fn forbid_key(key: &str) {
+    key.split('.').filter(|part| part.len() > 20).for_each(forbid);
+}
+
+/// A licence key, of which no part may be shown from now on.
+pub fn unshown(key: String) -> String {
+    forbid_key(&key);
+    key
+}
+
+/// Runs a test. One that hangs says so, and one that gives away a secret fails; `password` is one.
+///
+/// # Panics
+/// In either case.
+pub async fn tight(test: &str, password: &str, run: impl Future<Output = ()>) {
+    listen();
+    forbid(password);
+    assert!(tokio::time::timeout(2 * PATIENCE, run).await.is_ok(), "{test} hangs");
+    assert_tight();
+}
+
 /// Whether `text` shows something that it must not.
-pub(crate) fn leaks(text: &str) -> bool {
+pub fn leaks(text: &str) -> bool {
     lock(&FORBIDDEN).iter().any(|forbidden| text.contains(forbidden.as_str()))
 }
 
-/// Panics if anything was shown that must not be.
-pub(crate) fn assert_tight() {
+/// Whether nothing was shown that must not be.
+///
+/// # Panics
+/// With the lines, if something was.
+pub fn assert_tight() {
     let leaks = lock(&LEAKS);
     assert!(leaks.is_empty(), "secrets were logged: {leaks:#?}");
 }

@@ -4,21 +4,21 @@ use std::fmt;
 
 /// A password. `Debug` shows that there is one and nothing else.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// Keeps `text` to itself.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// The text itself; only for logging in and for deriving keys.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 
     /// `text` without this secret in it.
-    #[cfg(any(test, feature = "redis", feature = "fred"))]
-    pub(crate) fn scrub(&self, text: &str) -> String {
+    pub fn scrub(&self, text: &str) -> String {
         if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "***") }
     }
 }
@@ -38,6 +38,7 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(secret.scrub("AUTH hunter2 refused"), "AUTH *** refused");
+        assert_eq!(secret.scrub("user:hunter2@host"), "user:***@host");
         assert_eq!(Secret::new("").scrub("as it is"), "as it is");
         assert_eq!(secret.reveal(), "hunter2");
     }

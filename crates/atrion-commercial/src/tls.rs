@@ -9,7 +9,8 @@ use crate::secret::Secret;
 /// How connections are encrypted, where the URL asks for it.
 ///
 /// By default the server's certificate has to be signed by an authority that the operating system
-/// trusts, and the client shows none. Certificates are always checked; there is no switch for that.
+/// trusts, and the client shows none. Certificates and host names are always checked; there is no
+/// switch for that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
     authorities: Option<Pem>,
@@ -23,6 +24,24 @@ impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes of PEM", self.0.len())
     }
+}
+
+/// The options for encrypted connections cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The text given as trusted authorities.
+    #[error("TLS: the trusted authorities are not usable: {0}")]
+    Authorities(String),
+    /// The operating system's trusted authorities.
+    #[error(
+        "TLS: the operating system has no trusted authorities ({0}); install its \
+         ca-certificates or name the authorities in the options"
+    )]
+    NoSystemAuthorities(String),
+    /// The text given as the client's own certificate or key.
+    #[error("TLS: the client's certificate or key is not usable: {0}")]
+    Identity(String),
 }
 
 impl TlsOptions {
@@ -45,25 +64,7 @@ impl TlsOptions {
     }
 }
 
-/// The options for encrypted connections cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum TlsError {
-    /// The text given as trusted authorities.
-    #[error("TLS: the trusted authorities are not usable: {0}")]
-    Authorities(String),
-    /// The operating system's trusted authorities.
-    #[error(
-        "TLS: the operating system has no trusted authorities ({0}); install its \
-         ca-certificates or name the authorities in the options"
-    )]
-    NoSystemAuthorities(String),
-    /// The text given as the client's own certificate or key.
-    #[error("TLS: the client's certificate or key is not usable: {0}")]
-    Identity(String),
-}
-
-#[cfg(any(feature = "redis", feature = "fred"))]
+#[cfg(feature = "tls")]
 mod config {
     use std::sync::Arc;
 
@@ -74,26 +75,26 @@ mod config {
     use super::{TlsError, TlsOptions};
 
     impl TlsOptions {
-        /// The provider of the cryptography is named here and not left to the process's default:
-        /// with two of them in a build there is none, and rustls would panic.
-        pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        /// The settings for `rustls`.
+        ///
+        /// The provider of the cryptography is named here and not left to the process's default: with
+        /// two of them in a build there is none, and rustls would panic.
+        ///
+        /// # Errors
+        /// [`TlsError`] says which of the options cannot be used, and shows nothing of it.
+        pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let builder = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(|e| TlsError::Identity(e.to_string()))?
                 .with_root_certificates(self.roots()?);
-            let config = match &self.identity {
-                None => builder.with_no_client_auth(),
-                Some((chain, key)) => {
-                    let chain = certificates(&chain.0).map_err(TlsError::Identity)?;
-                    let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes())
-                        .map_err(|e| TlsError::Identity(format!("the key: {e}")))?;
-                    builder
-                        .with_client_auth_cert(chain, key)
-                        .map_err(|e| TlsError::Identity(e.to_string()))?
-                }
+            let Some((chain, key)) = &self.identity else {
+                return Ok(builder.with_no_client_auth());
             };
-            Ok(Arc::new(config))
+            let chain = certificates(&chain.0).map_err(TlsError::Identity)?;
+            let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes())
+                .map_err(|e| TlsError::Identity(format!("the key: {e}")))?;
+            builder.with_client_auth_cert(chain, key).map_err(|e| TlsError::Identity(e.to_string()))
         }
 
         fn roots(&self) -> Result<RootCertStore, TlsError> {
@@ -124,12 +125,12 @@ mod config {
 
     #[cfg(test)]
     mod tests {
-        use super::*;
+        use super::super::*;
 
         #[test]
         fn what_is_no_certificate_is_refused_without_being_shown() {
             for text in ["", "hunter2", "-----BEGIN CERTIFICATE-----\nhunter2\n"] {
-                let options = TlsOptions::default().trusting(text);
+                let options = TlsOptions::default().trusting(text).with_identity(text, text);
                 let error = options.client_config().expect_err("no certificate");
                 assert!(matches!(error, TlsError::Authorities(_)), "{error}");
                 let shown = format!("{error} {error:?} {options:?}");
