@@ -2,10 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use atrion_core::flow::Priority;
-use atrion_engine::{Atrion, Builder, Event, Interest, Observer, Reason};
+use atrion_engine::{Atrion, Builder, Event, Interest, Observer, Reason, Route};
 use atrion_state::clock::ManualClock;
 
 struct Counting;
@@ -65,6 +67,14 @@ fn neither_does_it_when_everything_is_counted_and_told() {
     whatever_happens(builder.observer(Watches).observer(Watches));
 }
 
+/// The same in one call, of either kind.
+fn called(route: &Route, clock: &ManualClock) {
+    clock.advance(Duration::from_millis(50));
+    let _ = route.run(Priority::Normal, || Err::<(), ()>(()));
+    let call = pin!(route.call(Priority::Normal, async || Ok::<(), ()>(())));
+    let _ = call.poll(&mut Context::from_waker(Waker::noop()));
+}
+
 fn whatever_happens(builder: Builder) {
     assert!(
         allocations(|| drop(std::hint::black_box(Box::new([0u8; 64])))) > 0,
@@ -101,5 +111,6 @@ fn whatever_happens(builder: Builder) {
         }
     });
     assert_eq!(count, 0);
+    assert_eq!(allocations(|| (0..100).for_each(|_| called(&route, &clock))), 0);
     assert!(served > 5_000 && saturated > 1_000 && open > 1_000, "{served} {saturated} {open}");
 }
