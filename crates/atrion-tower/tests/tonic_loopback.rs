@@ -1,7 +1,7 @@
 //! A real tonic server on loopback, with tonic's own client.
 
 mod common;
-#[path = "../examples/tonic_server/echo.rs"]
+#[path = "support/echo.rs"]
 #[allow(unreachable_pub, reason = "the module is shared with the example")]
 mod echo;
 
