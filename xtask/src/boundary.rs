@@ -85,6 +85,7 @@ const FREE: &[&str] = &[
     "atrion-bench",
     "atrion-benches",
     "atrion-demo",
+    "atrion-examples",
     "atrion-fuzz",
     "atrion-guide",
     "atrion-testkit",

@@ -9,6 +9,7 @@ mod boundary;
 mod ci;
 mod demo;
 mod dependencies;
+mod example;
 mod feature_sets;
 mod fuzz;
 mod golden;
@@ -37,6 +38,9 @@ Usage: cargo xtask COMMAND
   demo [OPTIONS]   show a real service under overload and outage, without and with Atrion; with
                    --cluster three of them that share a Redis, and what happens to it
                    (cargo xtask demo --help lists the options)
+  example [NAME] [OPTIONS]
+                   run one of the programs in examples/, with what it needs; without a name, list
+                   them
   sim [SCENARIO|FILE.toml].. [OPTIONS]
                    simulate a service under overload and failure, before Atrion and before what
                    others use (cargo xtask sim --help lists the options, --list the scenarios)
@@ -62,6 +66,7 @@ Usage: cargo xtask COMMAND
 enum Command {
     Setup,
     Demo(Vec<OsString>),
+    Example(Vec<OsString>),
     Sim(Vec<OsString>),
     Bench(Vec<OsString>),
     Test,
@@ -91,6 +96,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     match name.as_str() {
         "setup" => at_most(0).map(|()| Command::Setup),
         "demo" => Ok(Command::Demo(rest)),
+        "example" => Ok(Command::Example(rest)),
         "sim" => Ok(Command::Sim(rest)),
         "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
@@ -144,6 +150,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Help | Command::Golden(_) => Ok(true),
         Command::Setup => setup::run(&root).map(|()| true),
         Command::Demo(args) => demo::run(&root, &args),
+        Command::Example(args) => example::run(&root, &args),
         Command::Sim(args) => sim::run(&root, &args),
         Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),

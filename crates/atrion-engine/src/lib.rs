@@ -16,6 +16,8 @@
 //! # Ok::<(), atrion_engine::BuildError>(())
 //! ```
 //!
+//! [`Route::run`] and [`Route::call`] do this around a function or a future.
+//!
 //! # What happens where
 //! [`Route::admit`] and the permits touch a few atomics. They never wait, never allocate and do no
 //! I/O (a thread's first use of an instance sets up its thread-locals); `tests/allocations.rs` and the loom tests hold them to it. Whoever passes a deadline
@@ -35,6 +37,7 @@
 //! - `serde`: `Serialize` and `Deserialize` for [`Config`], validated while it is read.
 //! - `trace`: `Atrion::record`, which leaves what routes go through on a tape of `atrion-trace`.
 
+mod call;
 mod cell;
 mod config;
 mod counter;
@@ -65,6 +68,7 @@ mod tap;
 #[path = "tap/off.rs"]
 mod tap;
 
+pub use call::{CallError, Overloaded};
 pub use cell::{Counts, Force};
 pub use config::{Config, ConfigBuilder, ROUTE_NAME_LIMIT};
 pub use error::{BuildError, ObserveError, RouteNameError};

@@ -20,7 +20,7 @@ pub enum Outcome {
 ///
 /// Implemented for `Result` (`Err` is a failure) and for [`Outcome`] itself. Implement it for
 /// your own response type to tell a bad request (the caller's fault: success or cancelled) from a
-/// bad service.
+/// bad service. For results there are [`Route::run_with`] and [`Route::call_with`].
 pub trait AsOutcome {
     /// The judgement.
     fn as_outcome(&self) -> Outcome;

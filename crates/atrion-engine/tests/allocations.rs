@@ -1,9 +1,11 @@
 //! `admit` and `record` allocate nothing: not while calm, not while shedding, not while probing.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use atrion_core::flow::Priority;
-use atrion_engine::{Atrion, Builder, Event, Interest, Observer, Reason};
+use atrion_engine::{Atrion, Builder, Event, Interest, Observer, Reason, Route};
 use atrion_state::clock::ManualClock;
 
 fn allocations(f: impl FnOnce()) -> u64 {
@@ -35,6 +37,14 @@ impl Observer for Watches {
 fn neither_does_it_when_everything_is_counted_and_told() {
     let builder = Atrion::builder().tally(true).sample_decisions(1);
     whatever_happens(builder.observer(Watches).observer(Watches));
+}
+
+/// The same in one call, of either kind.
+fn called(route: &Route, clock: &ManualClock) {
+    clock.advance(Duration::from_millis(50));
+    let _ = route.run(Priority::Normal, || Err::<(), ()>(()));
+    let call = pin!(route.call(Priority::Normal, async || Ok::<(), ()>(())));
+    let _ = call.poll(&mut Context::from_waker(Waker::noop()));
 }
 
 fn whatever_happens(builder: Builder) {
@@ -73,5 +83,6 @@ fn whatever_happens(builder: Builder) {
         }
     });
     assert_eq!(count, 0);
+    assert_eq!(allocations(|| (0..100).for_each(|_| called(&route, &clock))), 0);
     assert!(served > 5_000 && saturated > 1_000 && open > 1_000, "{served} {saturated} {open}");
 }

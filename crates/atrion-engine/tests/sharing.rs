@@ -1,7 +1,6 @@
 //! Scars reach the provider, survive a restart and heal meanwhile; a provider that fails or hangs
 //! is never felt by a request.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +84,7 @@ fn only_what_changed_is_delivered_and_healing_needs_no_traffic() {
 /// A provider that answers nothing, or only errors.
 #[derive(Clone, Copy)]
 enum Broken {
+    #[cfg(feature = "tokio")]
     Hangs,
     Fails,
 }
@@ -92,7 +92,8 @@ enum Broken {
 impl Broken {
     fn answer<T: Send + 'static>(self) -> BoxFuture<'static, Result<T, ProviderError>> {
         match self {
-            Self::Hangs => Box::pin(pending()),
+            #[cfg(feature = "tokio")]
+            Self::Hangs => Box::pin(std::future::pending()),
             Self::Fails => Box::pin(async { Err(ProviderError::NotConnected) }),
         }
     }

@@ -3,8 +3,7 @@
 //! Each page is a module here, so that every Rust snippet on it is compiled, and most are run,
 //! with the documentation tests. `tests/` holds the rest: files in TOML and YAML are read by what
 //! reads them in earnest, tests that are named exist, links lead somewhere, codemods do what they
-//! say. Pages that show parts of a program name the example that is compiled as a whole. The crate
-//! is not published.
+//! say. The crate is not published.
 
 macro_rules! pages {
     ($($name:ident = $file:literal, $about:literal;)*) => { $(
@@ -25,6 +24,9 @@ pages! {
     incidents = "incidents.md", "What you see, what it means, what to do.";
     migration = "migration.md", "From version 1, from TypeScript, from other crates.";
     cluster = "cluster.md", "Pods that warn each other.";
+    postgres = "postgres.md", "Restarts that remember.";
+    observability = "observability.md", "Metrics, logs, readiness.";
+    studio = "studio.md", "The dashboard.";
     simulation = "simulation.md", "Judging the law, and replaying your own traces.";
     faq = "faq.md", "Questions.";
     glossary = "glossary.md", "Words and symbols.";

@@ -7,13 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use atrion_core::flow::Priority;
 use atrion_core::units::Volts;
-use atrion_engine::{Outcome, Route};
+use atrion_engine::{CallError, Outcome, Overloaded, Route};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::classify::Rules;
-use crate::error::{CallError, Overloaded};
 use crate::tracker::Tracker;
 
 /// Puts calls of any kind behind one route.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use atrion_engine::Outcome;
+use atrion_engine::{CallError, Outcome, Overloaded};
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
@@ -12,7 +12,6 @@ use pin_project_lite::pin_project;
 
 use crate::answer::{DECISION_HEADER, Decision};
 use crate::body::{ServerBody, TrackedBody, Watch};
-use crate::error::{CallError, Overloaded};
 use crate::tracker::Tracker;
 
 pin_project! {

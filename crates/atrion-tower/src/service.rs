@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use atrion_engine::{Route, Shed};
+use atrion_engine::{CallError, Overloaded, Route, Shed};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Body;
@@ -11,7 +11,6 @@ use tower_service::Service;
 
 use crate::answer::{self, Decision};
 use crate::body::{ServerBody, TrackedBody};
-use crate::error::{CallError, Overloaded};
 use crate::future::{ClientFuture, Run, ServerFuture};
 use crate::grpc;
 use crate::head::RequestHead;

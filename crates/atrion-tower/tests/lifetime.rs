@@ -357,7 +357,7 @@ fn a_client_gets_typed_errors_and_its_own_bodies() {
     let refusal = error.overloaded().expect("refused");
     assert_eq!(refusal.route().name(), "stock:80");
     assert!(refusal.retry_after() >= Duration::from_secs(60));
-    assert!(error.to_string().contains("forced_open"), "{error}");
+    assert!(refusal.to_string().contains("forced_open"), "{refusal}");
     let boxed = CallError::<std::io::Error>::from(refusal.clone()).into_boxed();
     assert!(boxed.downcast_ref::<atrion_tower::Overloaded>().is_some());
     let mut next = task::spawn(handle.next_request());

@@ -1,14 +1,14 @@
 //! A real tonic server on loopback, with tonic's own client.
 
 mod common;
-#[path = "../examples/tonic_server/echo.rs"]
+#[path = "support/echo.rs"]
 #[allow(unreachable_pub, reason = "the module is shared with the example")]
 mod echo;
 
 use std::error::Error;
 
 use atrion_engine::Atrion;
-use atrion_tower::{AtrionLayer, CallError, RETRY_AFTER_MS, UNMATCHED_ROUTE};
+use atrion_tower::{AtrionLayer, CallError, Overloaded, RETRY_AFTER_MS, UNMATCHED_ROUTE};
 use common::{close, counts, error_rate, instance, ledger};
 use echo::{Echo, SAY, call};
 use tonic::Code;
@@ -119,5 +119,6 @@ async fn a_protected_client_counts_methods_and_refuses_before_sending() {
     let source = status.source().expect("the client's own error");
     let error = source.downcast_ref::<CallError<tonic::transport::Error>>().expect("typed");
     assert_eq!(error.overloaded().expect("refused").route().name(), "out /demo.Echo/Say");
+    assert_eq!(Overloaded::find_in(&status), error.overloaded());
     assert_eq!(counts(&atrion, "in /demo.Echo/Say").shed, 1, "nothing was sent");
 }

@@ -9,26 +9,27 @@
 //! # In one minute
 //!
 //! ```
-//! use atrion::{Atrion, Priority};
+//! use atrion::{Atrion, CallError, Priority};
 //!
-//! # fn work() -> Result<&'static str, std::io::Error> { Ok("paid") }
+//! # fn pay() -> Result<&'static str, std::io::Error> { Ok("paid") }
 //! # fn main() -> Result<(), atrion::BuildError> {
 //! let atrion = Atrion::builder().build()?;       // in memory, no configuration, no runtime
-//! let checkout = atrion.route("api/checkout");   // a cheap handle: resolve it once
+//! let payments = atrion.route("payments");       // a cheap handle: resolve it once
 //!
-//! match checkout.admit(Priority::High) {
-//!     Ok(permit) => {
-//!         let result = work();
-//!         permit.record(&result);                // dropping it instead means: cancelled
-//!     }
-//!     Err(shed) => {
+//! match payments.run(Priority::High, pay) {
+//!     Ok(receipt) => println!("{receipt}"),
+//!     Err(CallError::Inner(why)) => eprintln!("failed: {why}"),
+//!     Err(CallError::Overloaded(refusal)) => {
 //!         // Answer 503 with `Retry-After`; the log line says why.
-//!         eprintln!("{} (retry in {:?})", shed.explain(), shed.retry_after());
+//!         eprintln!("not asked: {refusal} (retry in {:?})", refusal.retry_after());
 //!     }
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Route::call`] is the same for futures; [`Route::run_with`] and [`Route::call_with`] take a judge of
+//! the result. Where work is more than one call, [`Route::admit`] gives a [`Permit`] to hold meanwhile.
 //!
 //! With axum, tonic or any Tower service, enable the feature `tower` (or `axum`) and put
 //! `atrion::tower::AtrionLayer` in front of it.
@@ -142,11 +143,11 @@ pub use atrion_core::vector::PhysicsVector;
 #[cfg(feature = "trace")]
 pub use atrion_engine::Recording;
 pub use atrion_engine::{
-    AsOutcome, Atrion, BuildError, Builder, Config, ConfigBuilder, Counts, Event, Explanation,
-    Force, Forced, Hearing, Interest, Lease, LeaseChange, LeaseOver, LeaseState, LeaseToken,
-    OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome, OwnedPermit, Parts, Permit,
-    ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed, Stats, Subscription, Tally,
-    Voice,
+    AsOutcome, Atrion, BuildError, Builder, CallError, Config, ConfigBuilder, Counts, Event,
+    Explanation, Force, Forced, Hearing, Interest, Lease, LeaseChange, LeaseOver, LeaseState,
+    LeaseToken, OVERFLOW_ROUTE, ObserveError, Observer, ObserverHealth, Outcome, Overloaded,
+    OwnedPermit, Parts, Permit, ROUTE_NAME_LIMIT, Reason, Route, RouteNameError, RouteReport, Shed,
+    Stats, Subscription, Tally, Voice,
 };
 #[cfg(feature = "postgres")]
 pub use atrion_postgres::{PostgresConfigError, PostgresPersistenceAdapter};

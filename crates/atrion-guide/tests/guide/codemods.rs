@@ -92,6 +92,11 @@ fn from_tower() {
 }
 
 #[test]
+fn from_tower_resilience() {
+    check("tower_resilience", &["CircuitBreakerLayer", "CircuitBreakerError", "is_circuit_open"]);
+}
+
+#[test]
 fn from_the_pure_function() {
     check("v1", &["RouteState", "= update_physics("]);
 }
@@ -101,7 +106,7 @@ fn from_the_pure_function() {
 fn programs_that_use_none_of_it_stay_as_they_are() {
     let other = "use std::io;\n\nfn f(x: &Client) -> io::Result<()> {\n    let y = Config::load();\n    \
                  x.call(y).map(drop)\n}\n";
-    for name in ["failsafe", "recloser", "tower", "v1"] {
+    for name in ["failsafe", "recloser", "tower", "tower_resilience", "v1"] {
         let added = "#[path = \"../../../../protection.rs\"]\nmod protection;\n\n";
         let file = format!("//! Nothing.\n\n{other}");
         let expected = format!("//! Nothing.\n\n{added}{other}");
@@ -111,22 +116,36 @@ fn programs_that_use_none_of_it_stay_as_they_are() {
 
 #[test]
 fn what_has_to_change_in_a_typescript_program_is_found() {
-    let rules = codemods().join("typescript.yml");
-    let program = codemods().join("samples/typescript");
+    let found = findings("typescript");
+    assert_eq!(found.len(), 13);
+    for (rule, times) in found {
+        let twice = ["typescript-package", "typescript-instance"].contains(&&*rule);
+        assert_eq!(times, if twice { 2 } else { 1 }, "{rule}");
+    }
+}
+
+#[test]
+fn what_has_to_be_decided_in_a_program_on_governor_is_found() {
+    let found = findings("governor");
+    assert_eq!(found.len(), 6);
+    for (rule, times) in found {
+        assert_eq!(times, 1, "{rule}");
+    }
+}
+
+/// How often each of these rules, which change nothing, finds something in their sample.
+fn findings(name: &str) -> BTreeMap<String, usize> {
+    let rules = codemods().join(format!("{name}.yml"));
+    let program = codemods().join("samples").join(name);
     let output = ast_grep(&["--json=stream".as_ref(), "--rule".as_ref(), &rules, &program]);
-    assert!(output.status.success(), "{}", said(&output));
-    let mut found = BTreeMap::<String, usize>::new();
+    assert!(output.status.success(), "{name}: {}", said(&output));
+    let text = fs::read_to_string(&rules).expect("text");
+    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+    let mut found: BTreeMap<String, usize> = ids.map(|id| (id.to_owned(), 0)).collect();
     for line in said(&output).lines() {
         let finding: serde_json::Value = serde_json::from_str(line).expect("a finding");
-        let rule = finding["ruleId"].as_str().expect("a rule").to_owned();
-        *found.entry(rule).or_default() += 1;
+        let rule = finding["ruleId"].as_str().expect("a rule");
+        *found.get_mut(rule).expect("a rule of the file") += 1;
     }
-    let text = fs::read_to_string(&rules).expect("text");
-    let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
-    assert_eq!(ids.len(), 13);
-    for id in ids {
-        let expected =
-            if ["typescript-package", "typescript-instance"].contains(&id) { 2 } else { 1 };
-        assert_eq!(found.get(id), Some(&expected), "{id}: {found:?}");
-    }
+    found
 }

@@ -7,7 +7,7 @@ mod protection;
 use std::io;
 use std::time::Duration;
 
-use crate::protection::Error;
+use atrion::CallError as Error;
 
 pub struct Stock {
     breaker: atrion::Route,
@@ -23,16 +23,16 @@ impl Stock {
     }
 
     pub fn items(&self, fetch: impl Fn() -> io::Result<u32>) -> Result<u32, String> {
-        match crate::protection::call(&self.breaker, || fetch()) {
+        match self.breaker.run(atrion::Priority::Normal, || fetch()) {
             Ok(items) => Ok(items),
             Err(Error::Inner(why)) => Err(why.to_string()),
-            Err(Error::Rejected(_)) => Err("not asked: the stock service fails".to_owned()),
+            Err(Error::Overloaded(_)) => Err("not asked: the stock service fails".to_owned()),
         }
     }
 }
 
 pub fn ping(breaker: &atrion::Route, send: fn() -> io::Result<()>) -> bool {
-    crate::protection::call(&breaker, send).is_ok()
+    breaker.run(atrion::Priority::Normal, send).is_ok()
 }
 
 pub fn check(send: fn() -> io::Result<()>) -> bool {

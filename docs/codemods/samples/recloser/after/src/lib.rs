@@ -6,7 +6,7 @@ mod protection;
 
 use std::time::Duration;
 
-use crate::protection::Error;
+use atrion::CallError as Error;
 
 pub struct Prices {
     breaker: atrion::Route,
@@ -18,10 +18,10 @@ impl Prices {
     }
 
     pub fn price(&self, ask: impl FnOnce() -> Result<u32, String>) -> Result<u32, String> {
-        match crate::protection::call(&self.breaker, ask) {
+        match self.breaker.run(atrion::Priority::Normal, ask) {
             Ok(price) => Ok(price),
             Err(Error::Inner(why)) => Err(why),
-            Err(Error::Rejected(_)) => Err("not asked: the price service fails".to_owned()),
+            Err(Error::Overloaded(_)) => Err("not asked: the price service fails".to_owned()),
         }
     }
 }
@@ -30,7 +30,7 @@ pub async fn quote(
     breaker: &atrion::Route,
     ask: impl Future<Output = Result<u32, String>>,
 ) -> Option<u32> {
-    crate::protection::call_async(&breaker, ask).await.ok()
+    breaker.call(atrion::Priority::Normal, || ask).await.ok()
 }
 
 pub fn breaker() -> atrion::Route {

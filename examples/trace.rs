@@ -1,10 +1,11 @@
 //! Records a route while sixteen callers crowd it.
 //!
 //! ```sh
-//! cargo run --release -p atrion --features trace --example trace -- /tmp/pay.trace
-//! cargo xtask sim replay /tmp/pay.trace
+//! cargo run -p atrion-examples --features trace --bin trace -- pay.trace
+//! cargo xtask sim replay pay.trace
 //! ```
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use atrion::trace::{Recorder, Settings};
 use atrion::{Atrion, Priority};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args_os().nth(1).ok_or("usage: trace FILE")?;
+    let path = std::env::args_os().nth(1).map_or_else(|| "pay.trace".into(), PathBuf::from);
     let atrion = Atrion::builder().build()?;
     let routes = [atrion.route("api/pay")];
     let [pay] = &routes;
 
-    let recorder = Recorder::create(path, Settings::default())?;
+    let recorder = Recorder::create(&path, Settings::default())?;
     let recording = atrion.record(recorder.tape(), &routes)?;
 
     // Sixteen callers of a service that does one thing at a time.
@@ -43,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // First nothing more is recorded, then the file is ended.
     drop(recording);
-    println!("{:?}", recorder.finish()?);
+    let written = recorder.finish()?;
+    println!("{}: {written:?}", path.display());
     Ok(())
 }

@@ -1,15 +1,18 @@
 //! A service with metrics for Prometheus, readiness for Kubernetes, and a log of what happens.
 //!
-//! ```text
-//! cargo run -p atrion --features axum,metrics,serde,tracing --example metrics
+//! ```sh
+//! cargo run -p atrion-examples --features metrics --bin metrics
+//! cargo run -p atrion-examples --features metrics --bin metrics -- --serve     # stays, for curl:
 //! curl -i http://127.0.0.1:3000/hello/world
 //! curl http://127.0.0.1:3000/metrics            # for Prometheus
 //! curl http://127.0.0.1:3000/readyz             # 200 or 503, with details
 //! curl -X POST http://127.0.0.1:3000/close      # refuse everything for ten seconds, and look again
 //! ```
 //!
-//! `docs/observability.md` has the names of the metrics, a dashboard and alerts.
+//! Without `--serve` it does the same itself, and ends. `docs/observability.md` has the names of the
+//! metrics, a dashboard and alerts.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
 
 #[derive(Clone)]
 struct App {
@@ -30,8 +34,8 @@ struct App {
     prometheus: PrometheusHandle,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let prometheus = PrometheusBuilder::new().install_recorder()?;
     // With a subscriber of your own, such as tracing-subscriber's, this is what it is told.
     let atrion = Atrion::builder().tally(true).observer(TracingObserver::new()).build()?;
@@ -52,15 +56,33 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/close", post(close))
         .with_state(app)
         .layer(protection);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            // If the signal cannot be listened for, the process ends without a farewell.
-            let _ = tokio::signal::ctrl_c().await;
-            probe.drain();
-        })
-        .await?;
+    let stays = std::env::args().any(|arg| arg == "--serve");
+    let listener = TcpListener::bind(if stays { "127.0.0.1:3000" } else { "127.0.0.1:0" }).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    println!("listening on {url}");
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // If the signal cannot be listened for, the process ends without a farewell.
+        let _ = tokio::signal::ctrl_c().await;
+        probe.drain(); // from here on `/readyz` says no
+    });
+    if stays {
+        return Ok(server.await?);
+    }
+    tokio::spawn(server.into_future());
+    look(&url).await
+}
+
+/// What curl and Prometheus would see.
+async fn look(url: &str) -> Result<(), Box<dyn Error>> {
+    let get = |path: &str| reqwest::get(format!("{url}{path}"));
+    println!("hello: {}", get("/hello/world").await?.status());
+    println!("ready: {}", get("/readyz").await?.text().await?);
+    reqwest::Client::new().post(format!("{url}/close")).send().await?;
+    println!("hello, when closed: {}", get("/hello/world").await?.status());
+    println!("metrics:");
+    let metrics = get("/metrics").await?.text().await?;
+    let greetings = |line: &&str| line.contains("/hello") && !line.ends_with(" 0");
+    metrics.lines().filter(greetings).for_each(|line| println!("  {line}"));
     Ok(())
 }
 
