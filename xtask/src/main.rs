@@ -14,6 +14,7 @@ mod golden;
 mod license;
 mod manifest;
 mod no_std;
+mod release;
 mod runner;
 mod setup;
 mod sim;
@@ -51,6 +52,9 @@ Usage: cargo xtask COMMAND
                    print a development licence key
   license COMMAND  the vendor's tool; cargo xtask license help lists its commands
   golden DIR       compare the physics with recorded outputs of the published reference model
+  release --dry-run | --bless-api
+                   check all that a release needs and leave packages, SBOM and notes; nothing is
+                   published (docs/release.md)
   ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test
   help             this text
 ";
@@ -66,6 +70,7 @@ enum Command {
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
     License(Vec<OsString>),
+    Release(Vec<OsString>),
     Golden(PathBuf),
     Help,
 }
@@ -93,6 +98,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
         "license" => Ok(Command::License(rest)),
+        "release" => Ok(Command::Release(rest)),
         "test" => at_most(0).map(|()| Command::Test),
         "ci" => {
             at_most(1)?;
@@ -146,6 +152,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
+        Command::Release(args) => release::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
         Command::Ci(lanes) => ci::run(&root, &lanes),
     }?;
@@ -153,6 +160,9 @@ fn run() -> Result<ExitCode, String> {
 }
 
 fn main() -> ExitCode {
+    if let Some(rustdoc) = std::env::var_os(release::WRAPPED_RUSTDOC) {
+        return release::as_rustdoc(&rustdoc);
+    }
     match run() {
         Ok(code) => code,
         Err(why) => {
@@ -196,11 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn the_fuzzer_and_the_licence_tool_get_their_options_unread() {
+    fn the_others_get_their_options_unread() {
         let expected = Command::Fuzz(vec!["license-key".into(), "--seconds".into(), "5".into()]);
         assert_eq!(parsed(&["fuzz", "license-key", "--seconds", "5"]), Ok(expected));
         let expected = Command::License(vec!["dev".into(), "--days=7".into()]);
         assert_eq!(parsed(&["license", "dev", "--days=7"]), Ok(expected));
+        let expected = Command::Release(vec!["--dry-run".into()]);
+        assert_eq!(parsed(&["release", "--dry-run"]), Ok(expected));
     }
 
     #[test]
