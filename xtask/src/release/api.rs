@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_shown_up_to_a_bound() {
-        let old: String = (0..100).map(|n| format!("pub fn a::f{n}()\n")).collect();
+        let old = (0..100).map(|n| format!("pub fn a::f{n}()")).collect::<Vec<_>>().join("\n");
         let all = shown("a", &changes(&old, "pub fn a::new()\n"));
         assert!(all.starts_with("a:\n- pub fn a::f"), "{all}");
         assert_eq!(all.lines().count(), SHOWN + 1);

@@ -86,9 +86,8 @@ fn sections(changelog: &str) -> Result<Vec<(Heading, String)>, String> {
                 )
             })?;
             let in_order = match (sections.last().map(|(last, _)| *last), heading) {
-                (None, _) => true,
+                (None, _) | (Some(Heading::Unreleased), Heading::Version(_)) => true,
                 (Some(_), Heading::Unreleased) => false,
-                (Some(Heading::Unreleased), Heading::Version(_)) => true,
                 (Some(Heading::Version(newer)), Heading::Version(older)) => older < newer,
             };
             if !in_order {

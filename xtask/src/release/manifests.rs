@@ -225,18 +225,20 @@ mod tests {
         assert_eq!(faults(root, &crates), Vec::<String>::new());
     }
 
+    type Break = fn(&mut Crate);
+
     #[test]
     fn whatever_is_missing_is_named() {
         assert_eq!(metadata_faults(&good()), Vec::<String>::new());
-        let broken: [(&dyn Fn(&mut Crate), &str); 8] = [
-            (&|c| c.about.description = " ".to_owned(), "description"),
-            (&|c| c.licence = "MIT".to_owned(), "`MIT`"),
-            (&|c| c.about.rust_version.clear(), "rust-version"),
-            (&|c| c.about.readme.clear(), "readme"),
-            (&|c| c.about.keywords.clear(), "0 keywords"),
-            (&|c| c.about.keywords = vec!["two words".to_owned()], "`two words`"),
-            (&|c| c.about.categories.clear(), "0 categories"),
-            (&|c| c.about.documents_all = false, "docs.rs"),
+        let broken: [(Break, &str); 8] = [
+            (|c| c.about.description = " ".to_owned(), "description"),
+            (|c| c.licence = "MIT".to_owned(), "`MIT`"),
+            (|c| c.about.rust_version.clear(), "rust-version"),
+            (|c| c.about.readme.clear(), "readme"),
+            (|c| c.about.keywords.clear(), "0 keywords"),
+            (|c| c.about.keywords = vec!["two words".to_owned()], "`two words`"),
+            (|c| c.about.categories.clear(), "0 categories"),
+            (|c| c.about.documents_all = false, "docs.rs"),
         ];
         for (breaks, named) in broken {
             let mut krate = good();

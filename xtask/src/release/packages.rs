@@ -1,5 +1,6 @@
 //! The packages: made by cargo, looked through, and their checksums.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,9 @@ use crate::runner::Line;
 const MAX_FILE: u64 = 256 * 1024;
 /// No package is larger, in bytes. crates.io takes ten times as much.
 const MAX_PACKAGE: u64 = 1024 * 1024;
-/// The one key that is public on purpose; see `docs/licensing.md`.
-const PUBLIC_KEY: &str = "keys/development.key";
+/// Keys that are public on purpose: the development key (`docs/licensing.md`), and a licence key
+/// of the tests, which only a keyring of theirs takes.
+const PUBLIC_KEYS: [&str; 2] = ["keys/development.key", "tests/golden/pro.key"];
 
 /// The step: every package is made and builds from what is in it, in the order of publishing.
 pub(crate) fn step(release: &Release) -> Outcome {
@@ -60,11 +62,19 @@ fn make(release: &Release) -> Result<Outcome, String> {
     Ok(Outcome::Passed(format!("{} packages build, {kibibytes} KiB together", order.len())))
 }
 
+/// The SHA-256 of some bytes, in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let mut digits = String::new();
+    for byte in hmac_sha256::Hash::hash(bytes) {
+        // Writing to a text does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
 /// A line as `sha256sum --check` reads it.
 fn sum_line(bytes: &[u8], name: &str) -> String {
-    let sum = hmac_sha256::Hash::hash(bytes);
-    let digits: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits}  {name}\n")
+    format!("{}  {name}\n", sha256(bytes))
 }
 
 /// What is wrong in an unpacked package.
@@ -94,11 +104,14 @@ fn contents(krate: &Crate, folder: &Path, root: &Path) -> Result<Vec<String>, St
 fn is_stray(name: &str) -> bool {
     const ENDS: [&str; 10] =
         [".orig", ".rej", ".swp", ".bak", ".profraw", ".log", ".key", ".pem", ".crate", "~"];
-    // What cargo adds itself, and the key.
-    const MEANT: [&str; 3] = [".cargo_vcs_info.json", "Cargo.toml.orig", PUBLIC_KEY];
+    /// What cargo adds itself.
+    const ADDED: [&str; 2] = [".cargo_vcs_info.json", "Cargo.toml.orig"];
+    if ADDED.contains(&name) || PUBLIC_KEYS.contains(&name) {
+        return false;
+    }
     let hidden = name.split('/').any(|part| part.starts_with('.'));
     let ends = ENDS.iter().any(|end| name.ends_with(end));
-    (hidden || ends || name.starts_with("target/")) && !MEANT.contains(&name)
+    hidden || ends || name.starts_with("target/")
 }
 
 /// Every file below a folder, with its path in it and its size, ordered by path.
@@ -198,7 +211,7 @@ mod tests {
         ] {
             assert!(is_stray(stray), "{stray}");
         }
-        for fine in ["src/lib.rs", ".cargo_vcs_info.json", "Cargo.toml.orig", PUBLIC_KEY] {
+        for fine in ["src/lib.rs", ".cargo_vcs_info.json", "Cargo.toml.orig", PUBLIC_KEYS[0]] {
             assert!(!is_stray(fine), "{fine}");
         }
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{list, text};
+use crate::release::packages::sha256;
 use crate::release::table::Outcome;
 use crate::release::tools::{cargo_tool, must_pass, stdout_of};
 use crate::release::tree::git;
@@ -84,15 +85,19 @@ fn make(release: &Release, tool: &Path) -> Result<Value, String> {
     let file = source.join("crates/atrion/sbom.json");
     let written =
         fs::read_to_string(&file).map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
-    let licence = fs::read_dir(source.join(VENDORED.0))
-        .map(|entries| entries.flatten().map(|e| e.file_name().display().to_string()).collect())
-        .unwrap_or_default();
+    let vendored = names_in(&source.join(VENDORED.0))?;
     let mut bill = serde_json::from_str(&portable(&written, &source))
         .map_err(|e| format!("{} is no JSON: {e}", file.display()))?;
-    add_vendored(&mut bill, &release.root, licence)?;
+    add_vendored(&mut bill, &source, &vendored)?;
     // The clone has done its work; the next run makes another.
     let _ = fs::remove_dir_all(&source);
     Ok(bill)
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>, String> {
+    let entries =
+        fs::read_dir(folder).map_err(|e| format!("{} cannot be read: {e}", folder.display()))?;
+    Ok(entries.flatten().map(|entry| entry.file_name().display().to_string()).collect())
 }
 
 /// The text without the folder that it was made in.
@@ -103,7 +108,7 @@ fn portable(written: &str, source: &Path) -> String {
 }
 
 /// Adds what is in our packages and is no crate: a library of JavaScript, read off its files' name.
-fn add_vendored(bill: &mut Value, root: &Path, files: Vec<String>) -> Result<(), String> {
+fn add_vendored(bill: &mut Value, root: &Path, files: &[String]) -> Result<(), String> {
     let (folder, name) = VENDORED;
     let prefix = format!("{}-", name.to_lowercase());
     let script = |file: &&String| file.starts_with(&prefix) && file.ends_with(".min.js");
@@ -111,8 +116,6 @@ fn add_vendored(bill: &mut Value, root: &Path, files: Vec<String>) -> Result<(),
     let version = file.trim_start_matches(&prefix).trim_end_matches(".min.js");
     let path = root.join(folder).join(file);
     let bytes = fs::read(&path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-    let sum = hmac_sha256::Hash::hash(&bytes);
-    let digits: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
     let purl = format!("pkg:npm/{}@{version}", name.to_lowercase());
     let component = json!({
         "type": "library",
@@ -121,7 +124,7 @@ fn add_vendored(bill: &mut Value, root: &Path, files: Vec<String>) -> Result<(),
         "version": version,
         "description": "Charts of Studio's page, served from the package atrion-studio",
         "scope": "required",
-        "hashes": [{ "alg": "SHA-256", "content": digits }],
+        "hashes": [{ "alg": "SHA-256", "content": sha256(&bytes) }],
         "licenses": [{ "license": { "id": "MIT" } }],
         "purl": purl,
     });
@@ -180,9 +183,8 @@ mod tests {
             "components": [{ "name": "atrion-studio", "bom-ref": "s", "licenses": [1] }],
             "dependencies": [{ "ref": "s", "dependsOn": ["serde"] }, { "ref": "t" }],
         });
-        let files = fs::read_dir(root().join(VENDORED.0)).expect("a folder").flatten();
-        let files = files.map(|e| e.file_name().display().to_string()).collect();
-        add_vendored(&mut bill, root(), files).expect("added");
+        let files = names_in(&root().join(VENDORED.0)).expect("a folder");
+        add_vendored(&mut bill, root(), &files).expect("added");
         let reference = reference_of(&bill, "uPlot").expect("it is there");
         assert!(reference.starts_with("pkg:npm/uplot@1."), "{reference}");
         assert_eq!(bill.pointer("/dependencies/0/dependsOn/1"), Some(&json!(reference)));

@@ -98,8 +98,7 @@ fn must_be_followed(old: &str, added: &str) -> bool {
             && match owner {
                 Kind::Trait => true,
                 // What is marked so is neither matched nor built outside without a rest.
-                Kind::Enum { open } => kind == Kind::Field && !open,
-                Kind::Struct { open } => kind == Kind::Field && !open,
+                Kind::Data { open } => kind == Kind::Field && !open,
                 // A variant with named fields.
                 Kind::Field => kind == Kind::Field,
                 Kind::Other => false,
@@ -110,10 +109,8 @@ fn must_be_followed(old: &str, added: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Trait,
-    Enum {
-        open: bool,
-    },
-    Struct {
+    /// An enum or a struct; an open one says `#[non_exhaustive]`.
+    Data {
         open: bool,
     },
     /// A field or a variant: what has no word before its name.
@@ -134,8 +131,7 @@ fn item(line: &str) -> Option<(Kind, &str)> {
         let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
         kind = match word {
             "trait" => Kind::Trait,
-            "enum" => Kind::Enum { open },
-            "struct" => Kind::Struct { open },
+            "enum" | "struct" => Kind::Data { open },
             "unsafe" | "async" | "const" | "auto" | "extern" | "dyn" => kind,
             "fn" | "mod" | "type" | "static" | "use" | "union" | "macro" | "proc" => Kind::Other,
             _ => break,
