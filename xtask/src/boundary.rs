@@ -13,9 +13,9 @@ use std::path::Path;
 use crate::manifest::{self, Crate};
 use crate::runner::Line;
 
-const APACHE: &str = "Apache-2.0";
+pub(crate) const APACHE: &str = "Apache-2.0";
 /// The licence of the crates that need a key in production.
-const COMMERCIAL: &str = "LicenseRef-Atrion-Commercial";
+pub(crate) const COMMERCIAL: &str = "LicenseRef-Atrion-Commercial";
 const FACADE: &str = "atrion";
 const SIMULATOR: &str = "atrion-sim";
 /// The crates that may name commercial crates, as optional dependencies: the facade, because that
@@ -91,6 +91,11 @@ const FREE: &[&str] = &[
     "atrion-testkit",
 ];
 
+/// Whether a crate is one of the tools and helpers that are never published.
+pub(crate) fn is_tool(name: &str) -> bool {
+    FREE.contains(&name)
+}
+
 /// Checks the workspace at `root`; the error lists every breach.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
     let crates = manifest::crates(root)?;
@@ -129,7 +134,7 @@ fn breaches(crates: &[Crate]) -> Vec<String> {
             ));
         }
         let arrows = ARROWS.iter().find(|(from, _)| *from == name);
-        if arrows.is_none() && !FREE.contains(&name) {
+        if arrows.is_none() && !is_tool(name) {
             found.push(format!("{name} has no place in the list of arrows"));
         }
         let internal = |d: &&manifest::Dependency| crates.iter().any(|c| c.name == d.name);
@@ -194,6 +199,7 @@ mod tests {
                     name: (*name).to_owned(),
                     optional: *optional,
                     dev: false,
+                    requirement: String::new(),
                 })
                 .collect(),
             targets: vec![Target { name: name.to_owned(), kind: "lib".to_owned() }],

@@ -1,7 +1,6 @@
 //! The lanes of continuous integration, each runnable by hand.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -98,15 +97,18 @@ pub(crate) fn boundary_step(runner: &mut Runner) -> bool {
     kept & runner.own("report on dependencies", again, || dependencies::check(&root))
 }
 
+/// What `cargo deny` can say without a network.
+pub(crate) const DENY_RULES: &str = "deny --all-features check licenses bans sources";
+/// What it can say once the database is here.
+pub(crate) const DENY_ADVISORIES: &str = "deny --all-features check --disable-fetch advisories";
+
 /// Licences, bans and sources need nothing but the dependencies themselves. The advisories need their database, so they are
 /// checked where it can be had, and their absence is said aloud.
 fn deny(runner: &mut Runner) -> Result<bool, String> {
     setup::cargo_deny(runner.root())?;
-    let rules = Line::cargo("deny --all-features check licenses bans sources");
-    let mut good = runner.check("licences, bans and sources", &rules);
+    let mut good = runner.check("licences, bans and sources", &Line::cargo(DENY_RULES));
     if fetch_advisories(runner.root()) {
-        let known = Line::cargo("deny --all-features check --disable-fetch advisories");
-        good &= runner.check("advisories", &known);
+        good &= runner.check("advisories", &Line::cargo(DENY_ADVISORIES));
     } else {
         println!(
             "\n==> advisories: NOT CHECKED, their database cannot be reached from here\n    \
@@ -117,24 +119,11 @@ fn deny(runner: &mut Runner) -> Result<bool, String> {
 }
 
 /// Brings the advisory database; `false` if that fails or takes more than a minute.
-fn fetch_advisories(root: &Path) -> bool {
-    println!("\n==> advisory database\n    cargo deny fetch db");
-    let child = Command::new("cargo")
-        .args(["deny", "fetch", "db"])
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = child else { return false };
-    for _ in 0..600 {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) => std::thread::sleep(Duration::from_millis(100)),
-            Err(_) => break,
-        }
-    }
+pub(crate) fn fetch_advisories(root: &Path) -> bool {
+    let line = Line::cargo("deny fetch db");
+    println!("\n==> advisory database\n    {line}");
     // A firewall that swallows packets would keep it for hours.
-    child.kill().and_then(|()| child.wait()).is_ok_and(|_| false)
+    line.succeeds_within(root, Duration::from_secs(60))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod license;
 mod manifest;
 mod no_std;
 mod program;
+mod release;
 mod runner;
 mod setup;
 mod sim;
@@ -57,6 +58,9 @@ Usage: cargo xtask COMMAND
                    print a development licence key
   license COMMAND  the vendor's tool; cargo xtask license help lists its commands
   golden DIR       compare the physics with recorded outputs of the published reference model
+  release --dry-run | --bless-api
+                   check all that a release needs and leave packages, SBOM and notes; nothing is
+                   published (docs/release.md)
   ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test
   help             this text
 ";
@@ -73,6 +77,7 @@ enum Command {
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
     License(Vec<OsString>),
+    Release(Vec<OsString>),
     Golden(PathBuf),
     Help,
 }
@@ -101,6 +106,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
         "license" => Ok(Command::License(rest)),
+        "release" => Ok(Command::Release(rest)),
         "test" => at_most(0).map(|()| Command::Test),
         "ci" => {
             at_most(1)?;
@@ -155,6 +161,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
+        Command::Release(args) => release::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
         Command::Ci(lanes) => ci::run(&root, &lanes),
     }?;
@@ -162,6 +169,9 @@ fn run() -> Result<ExitCode, String> {
 }
 
 fn main() -> ExitCode {
+    if let Some(rustdoc) = std::env::var_os(release::WRAPPED_RUSTDOC) {
+        return release::as_rustdoc(&rustdoc);
+    }
     match run() {
         Ok(code) => code,
         Err(why) => {
@@ -205,11 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn the_fuzzer_and_the_licence_tool_get_their_options_unread() {
+    fn the_others_get_their_options_unread() {
         let expected = Command::Fuzz(vec!["license-key".into(), "--seconds".into(), "5".into()]);
         assert_eq!(parsed(&["fuzz", "license-key", "--seconds", "5"]), Ok(expected));
         let expected = Command::License(vec!["dev".into(), "--days=7".into()]);
         assert_eq!(parsed(&["license", "dev", "--days=7"]), Ok(expected));
+        let expected = Command::Release(vec!["--dry-run".into()]);
+        assert_eq!(parsed(&["release", "--dry-run"]), Ok(expected));
     }
 
     #[test]

@@ -47,6 +47,23 @@ impl Line {
         command.envs(self.envs.iter().map(|(k, v)| (k, v)));
         command
     }
+
+    /// Runs it in silence; `false` if it fails, cannot be started, or has not ended after `limit`
+    /// and is stopped. For what needs a network that may not be there.
+    pub(crate) fn succeeds_within(&self, dir: &Path, limit: Duration) -> bool {
+        const LOOK: Duration = Duration::from_millis(100);
+        let mut command = self.command(dir);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(mut child) = command.spawn() else { return false };
+        for _ in 0..limit.as_millis() / LOOK.as_millis() {
+            match child.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) => std::thread::sleep(LOOK),
+                Err(_) => break,
+            }
+        }
+        child.kill().and_then(|()| child.wait()).is_ok_and(|_| false)
+    }
 }
 
 impl std::fmt::Display for Line {
@@ -242,6 +259,16 @@ mod tests {
     fn a_line_prints_as_a_shell_would_read_it() {
         let line = Line::cargo("test -p a").args(["it's"]).env("RUSTFLAGS", "--cfg loom");
         assert_eq!(line.to_string(), r"RUSTFLAGS='--cfg loom' cargo test -p a 'it'\''s'");
+    }
+
+    #[test]
+    fn what_fails_or_is_not_there_does_not_succeed() {
+        let succeeds = |line: &Line| line.succeeds_within(Path::new("."), Duration::from_secs(600));
+        assert!(succeeds(&Line::new("rustc").args(["--version"])));
+        assert!(!succeeds(&Line::new("rustc").args(["--no-such-flag"])));
+        assert!(!succeeds(&Line::new("a-program-that-nobody-has")));
+        let long = Line::new("rustc").args(["-"]);
+        assert!(!long.succeeds_within(Path::new("."), Duration::ZERO), "stopped at once");
     }
 
     #[test]

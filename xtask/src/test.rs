@@ -4,7 +4,7 @@ use std::process::{ExitCode, Stdio};
 
 use crate::manifest::{self, Crate};
 use crate::runner::{Line, Runner};
-use crate::{ci, demo, feature_sets, fuzz, golden, no_std, setup};
+use crate::{ci, demo, feature_sets, fuzz, golden, no_std, release, setup};
 
 /// Runs setup and every test; the last line says how many passed and failed.
 ///
@@ -34,6 +34,10 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
     let crates = manifest::crates(runner.root())?;
     let before = runner.tally().failed;
     ci::boundary_step(runner);
+    let root = runner.root().to_path_buf();
+    runner.own("manifests", "cargo xtask release --dry-run --only manifests", || {
+        release::manifests::check(&root, &crates)
+    });
     runner.tests(
         "all tests, every feature",
         &Line::cargo("test --workspace --all-features --no-fail-fast"),

@@ -2,12 +2,11 @@
 //! takes minutes. Version and checksums are pinned in `docs/codemods/requirements.txt`; pip
 //! refuses whatever does not match. It is kept in the target folder and touches nothing else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{install as packages, must_run};
+use super::python;
 use crate::demo::target_dir;
-use crate::runner::Line;
 
 /// Relative to the workspace.
 const PINNED: &str = "docs/codemods/requirements.txt";
@@ -20,21 +19,13 @@ const PINNED: &str = "docs/codemods/requirements.txt";
 pub(super) fn install(root: &Path) -> Result<(), String> {
     let version = pinned(root)?;
     let home = target_dir(root).join("tools").join("ast-grep");
-    let program = program(&home, "ast-grep");
+    let program = python::program(&home, "ast-grep");
     if is_version(&program, &version) {
         println!("    ast-grep {version} found");
         return Ok(());
     }
-    let python = python(root)?;
     println!("    installing ast-grep {version}");
-    let path = |path: &Path| path.display().to_string();
-    must_run(root, &Line::new(python).args(["-m", "venv", "--clear"]).args([path(&home)]))?;
-    let pip = Line::new(&path(&self::program(&home, "python"))).args(
-        "-m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-         --require-hashes --requirement"
-            .split_whitespace(),
-    );
-    must_run(root, &pip.args([PINNED]))?;
+    python::environment(root, &home, PINNED)?;
     if is_version(&program, &version) {
         Ok(())
     } else {
@@ -59,40 +50,12 @@ fn version_in(requirements: &str) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// A program of a virtual environment.
-fn program(home: &Path, name: &str) -> PathBuf {
-    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
-    home.join(folder).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-}
-
 fn is_version(program: &Path, version: &str) -> bool {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
     output.is_ok_and(|out| {
         let said = String::from_utf8_lossy(&out.stdout);
         out.status.success() && said.split_whitespace().nth(1) == Some(version)
     })
-}
-
-/// A Python that can make virtual environments. Debian packs that part apart.
-fn python(root: &Path) -> Result<&'static str, String> {
-    let makes_environments = |python: &str| {
-        let probe = ["-c", "import ensurepip, venv"];
-        let status = Command::new(python)
-            .args(probe)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
-    };
-    let known = ["python3", "python"];
-    if let Some(python) = known.into_iter().find(|python| makes_environments(python)) {
-        return Ok(python);
-    }
-    let others = "Python 3 with `venv` is missing; it installs ast-grep, which runs the codemods. \
-                  Install it with your system's packages (Fedora, Arch, Alpine: python3)";
-    packages(root, &["python3-venv"], others)?;
-    Ok("python3")
 }
 
 #[cfg(test)]
