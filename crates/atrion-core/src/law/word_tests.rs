@@ -161,3 +161,14 @@ proptest! {
         prop_assert!(close(before.sharing, after.sharing));
     }
 }
+
+#[test]
+fn without_peers_nothing_is_heard() {
+    let law = LawConfig::default();
+    let gamma = UnitInterval::try_new(0.3).unwrap();
+    let alone = Word { median: Ohms::from(50_u32), voters: 1, ..Word::SILENCE };
+    assert!(alone.hearsay_ohms(gamma, gamma, &law).abs() < 1e-15);
+    let heard = Word { peers: 1, ..alone };
+    assert!((heard.hearsay_ohms(gamma, gamma, &law) - 15.0).abs() < 1e-12);
+    assert!(heard.hearsay_ohms(UnitInterval::ZERO, gamma, &law).abs() < 1e-15);
+}

@@ -40,7 +40,7 @@ macro_rules! scenarios {
 
 scenarios! {
     calm, surge, cold_overload, one_worker, sick, wide, stairs, dead, flaky, hung, partly_slow,
-    collapsing_start, never_any_yardstick, slipping_clock, resting, restored, shared, tuned,
+    collapsing_start, never_any_yardstick, slipping_clock, slip_in_an_exhale, slip_in_a_start, resting, restored, shared, tuned,
     no_exhale, quiet_and_failing, stalled,
 }
 

@@ -196,6 +196,14 @@ fn oddities() -> Vec<Scenario> {
             ..scenario("slipping_clock", &[load(300.0, 12.0), dead, load(100.0, 8.0)])
         },
         Scenario {
+            events: vec![(0.35, Event::Slip(-50.0)), (1.6, Event::Slip(-9.0))],
+            ..scenario("slip_in_an_exhale", &[load(800.0, 3.0), load(100.0, 5.0)])
+        },
+        Scenario {
+            events: vec![(0.5, Event::Slip(-5.0)), (4.0, Event::Slip(-30.0))],
+            ..scenario("slip_in_a_start", &[load(60.0, 5.0), load(160.0, 8.0)])
+        },
+        Scenario {
             events: vec![
                 (0.1, Event::Rest),
                 (0.3, Event::Rest),
