@@ -196,6 +196,8 @@ fn a_draw_at_the_edge_of_a_share_belongs_to_the_next() {
 fn time_stops_at_its_end_and_is_moved_by_finite_steps_only() {
     let (now, end) = (Timestamp::from_secs(7), Timestamp::MAX);
     assert_eq!(now.saturating_add(Duration::MAX), end);
+    let one_too_many = Duration::from_nanos(u64::MAX) + Duration::from_nanos(1);
+    assert_eq!(now.saturating_add(one_too_many), end);
     assert_eq!(now.saturating_add(Duration::from_secs(3)), Timestamp::from_secs(10));
     for odd in [f64::INFINITY, f64::NAN, f64::NEG_INFINITY, -3.0, 0.0] {
         assert_eq!(now.add_secs(odd), now, "{odd}");

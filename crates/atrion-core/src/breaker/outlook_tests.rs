@@ -229,6 +229,8 @@ mod pace {
         observe(&mut pace, counted(8, 0.5).requests(40), 0.1);
         let known = pace.bare_per_sec;
         assert!(known > 0.0);
+        observe(&mut pace, counted(8, 0.5).requests(0), 0.1);
+        assert!((pace.bare_per_sec - known).abs() < 1e-12, "nothing ended: {pace:?}");
         observe(&mut pace, counted(16, 1.0).requests(400), 0.1);
         assert!((pace.bare_per_sec - known).abs() < 1e-12, "full: {pace:?}");
         observe(&mut pace, counted(8, 0.5).requests(400), 0.1);

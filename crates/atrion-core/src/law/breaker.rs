@@ -524,4 +524,33 @@ mod tests {
         let woken = Breaker::woken(&b.rest(), &config);
         assert_eq!(woken, b, "these numbers are exact in half of the space");
     }
+
+    #[test]
+    fn closing_wants_less_than_the_closing_scar_and_half_of_the_critical_errors() {
+        let config = LawConfig::default();
+        let good = Endings { probes_ok: 1, ..Endings::default() };
+        // A good probe leaves a quarter of the scar and half of the errors.
+        for (scar, error_rate, mode) in [
+            (20.0, 0.0, BreakerMode::Open),
+            (19.9, 0.5, BreakerMode::Open),
+            (19.9, 0.49, BreakerMode::Closed),
+        ] {
+            let mut b = Breaker::new(&config);
+            b.restore_scar(scar, Timestamp::ZERO, &config);
+            b.error_rate = error_rate;
+            b.tick(&good, 0.0, at(1), 0.5, &config);
+            assert_eq!(b.mode(), mode, "{scar} ohm, {error_rate}");
+        }
+    }
+
+    #[test]
+    fn a_wounded_route_starves_only_after_longer_than_one_tick() {
+        let config = LawConfig::default();
+        for (secs, mode) in [(LONGEST_TRAUMA_SECS, BreakerMode::Closed), (0.11, BreakerMode::Open)]
+        {
+            let mut b = Breaker { error_rate: 0.9, scar: 10.0, ..Breaker::new(&config) };
+            b.tick(&Endings::default(), secs, at(1), 0.5, &config);
+            assert_eq!(b.mode(), mode, "{secs} s");
+        }
+    }
 }

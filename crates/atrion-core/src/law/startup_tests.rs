@@ -161,6 +161,13 @@ fn a_start_needs_thirty_successes_and_some_time() {
     }
     succeed(&mut startup, 1, 1, SECS);
     assert!(startup.tick(0, false, 1.0, Timestamp::from_secs(60)).is_some());
+    // Slow answers alone disturb nobody: it takes a refusal to make them an overload.
+    let mut startup = start();
+    succeed(&mut startup, 10, 1, SECS);
+    (0..15).for_each(|_| startup.sample(20.0 * SECS, math::ln(20.0 * SECS), 1, false));
+    for second in 1..60 {
+        assert_eq!(startup.tick(0, false, 1.0, Timestamp::from_secs(second)), None);
+    }
     // A start that was disturbed before any time passed has shown no rate.
     let mut startup = start();
     succeed(&mut startup, 10, 1, SECS);

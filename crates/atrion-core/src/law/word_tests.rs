@@ -172,3 +172,16 @@ fn without_peers_nothing_is_heard() {
     assert!((heard.hearsay_ohms(gamma, gamma, &law) - 15.0).abs() < 1e-12);
     assert!(heard.hearsay_ohms(UnitInterval::ZERO, gamma, &law).abs() < 1e-15);
 }
+
+#[test]
+fn a_peer_that_was_silent_for_a_second_takes_no_part_in_the_probing() {
+    let law = LawConfig::default();
+    let heard = |age_secs| {
+        let inviting = Stance { open: true, good: true, ..Stance::CALM };
+        let peer = Report { age_secs, stance: inviting, ..report(500.0, 5.0) };
+        let word = Word::gather(&[peer], &own(0.0, 5.0, 20.0), &mut [Ohms::ZERO; 2], &law);
+        (word.invites, word.sharing > 1.0)
+    };
+    assert_eq!(heard(0.999), (true, true));
+    assert_eq!(heard(1.0), (false, false));
+}
