@@ -15,6 +15,7 @@ mod fuzz;
 mod golden;
 mod license;
 mod manifest;
+mod mutants;
 mod no_std;
 mod program;
 mod release;
@@ -54,6 +55,9 @@ Usage: cargo xtask COMMAND
                    each fuzz target for half a minute
   fuzz [TARGET] [--seconds N]
                    feed parsers with spoilt input, each target for N seconds (default 60)
+  mutants [OPTIONS]
+                   change core, cluster and licence code in one place at a time and count how often a
+                   test notices; hours (cargo xtask mutants --help lists the options)
   license dev [--days N] [--licensee NAME]
                    print a development licence key
   license COMMAND  the vendor's tool; cargo xtask license help lists its commands
@@ -76,6 +80,7 @@ enum Command {
     Test,
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
+    Mutants(Vec<OsString>),
     License(Vec<OsString>),
     Release(Vec<OsString>),
     Golden(PathBuf),
@@ -105,6 +110,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         "sim" => Ok(Command::Sim(rest)),
         "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
+        "mutants" => Ok(Command::Mutants(rest)),
         "license" => Ok(Command::License(rest)),
         "release" => Ok(Command::Release(rest)),
         "test" => at_most(0).map(|()| Command::Test),
@@ -160,6 +166,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Sim(args) => sim::run(&root, &args),
         Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
+        Command::Mutants(args) => mutants::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
         Command::Release(args) => release::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
@@ -222,6 +229,12 @@ mod tests {
         assert_eq!(parsed(&["license", "dev", "--days=7"]), Ok(expected));
         let expected = Command::Release(vec!["--dry-run".into()]);
         assert_eq!(parsed(&["release", "--dry-run"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_mutants_get_their_options_unread() {
+        let expected = Command::Mutants(vec!["--shard".into(), "0/40".into()]);
+        assert_eq!(parsed(&["mutants", "--shard", "0/40"]), Ok(expected));
     }
 
     #[test]

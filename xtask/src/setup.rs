@@ -2,9 +2,10 @@
 
 mod ast_grep;
 pub(crate) mod python;
+mod mutants;
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::runner::Line;
@@ -63,6 +64,15 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<(), String> {
     }
     println!("    cargo-deny is missing; building it takes some minutes");
     must_run(root, &Line::cargo("install --locked cargo-deny"))
+}
+
+/// Installs `cargo-mutants` into the target folder if it is missing, and tells where it is.
+///
+/// # Errors
+///
+/// A sentence that says how to install it by hand.
+pub(crate) fn cargo_mutants(root: &Path) -> Result<PathBuf, String> {
+    mutants::install(root)
 }
 
 fn compiler(root: &Path) -> Result<(), String> {
@@ -283,6 +293,15 @@ fn answers(program: &str, arg: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether `program` is there and, asked with these arguments, calls itself `NAME VERSION`.
+fn is_version(program: &Path, args: &[&str], version: &str) -> bool {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
+    output.is_ok_and(|out| {
+        let said = String::from_utf8_lossy(&out.stdout);
+        out.status.success() && said.split_whitespace().nth(1) == Some(version)
+    })
+}
+
 fn must_run(root: &Path, line: &Line) -> Result<(), String> {
     println!("    {line}");
     match line.command(root).status() {
@@ -309,5 +328,11 @@ mod tests {
     fn an_absent_program_does_not_answer() {
         assert!(!answers("a-program-that-nobody-has", "--version"));
         assert!(answers("rustc", "--version"));
+    }
+
+    #[test]
+    fn an_absent_or_another_program_is_not_the_pinned_one() {
+        assert!(!is_version(Path::new("/nowhere/rustc"), &["--version"], "1.2.3"));
+        assert!(!is_version(Path::new("rustc"), &["--version"], "1.2.3"));
     }
 }

@@ -78,4 +78,21 @@ mod tests {
         clock.clone().set(WallTime::EPOCH);
         assert_eq!(clock.now(), WallTime::EPOCH);
     }
+
+    #[test]
+    fn a_start_is_told_apart_by_the_microsecond_it_began_in() {
+        let before = SystemWallClock.now().as_unix_secs();
+        let micros = SystemWallClock.unix_micros();
+        let after = SystemWallClock.now().as_unix_secs();
+        assert!((before..=after).contains(&(micros / 1_000_000)), "{before} {micros} {after}");
+    }
+
+    #[test]
+    fn a_manual_clock_stands_where_it_was_put() {
+        let start = WallTime::EPOCH.plus_days(9);
+        let clock = ManualWallClock::new(start);
+        assert_eq!(clock.now(), start);
+        clock.set(start.plus_secs(1));
+        assert_eq!(clock.now(), start.plus_secs(1));
+    }
 }

@@ -3,9 +3,8 @@
 //! refuses whatever does not match. It is kept in the target folder and touches nothing else.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use super::python;
+use super::{is_version, python};
 use crate::demo::target_dir;
 
 /// Relative to the workspace.
@@ -20,13 +19,13 @@ pub(super) fn install(root: &Path) -> Result<(), String> {
     let version = pinned(root)?;
     let home = target_dir(root).join("tools").join("ast-grep");
     let program = python::program(&home, "ast-grep");
-    if is_version(&program, &version) {
+    if is_version(&program, &["--version"], &version) {
         println!("    ast-grep {version} found");
         return Ok(());
     }
     println!("    installing ast-grep {version}");
     python::environment(root, &home, PINNED)?;
-    if is_version(&program, &version) {
+    if is_version(&program, &["--version"], &version) {
         Ok(())
     } else {
         Err(format!(
@@ -48,14 +47,6 @@ fn pinned(root: &Path) -> Result<String, String> {
 fn version_in(requirements: &str) -> Option<String> {
     let line = requirements.lines().find_map(|line| line.strip_prefix("ast-grep-cli=="))?;
     line.split_whitespace().next().map(str::to_owned)
-}
-
-fn is_version(program: &Path, version: &str) -> bool {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    output.is_ok_and(|out| {
-        let said = String::from_utf8_lossy(&out.stdout);
-        out.status.success() && said.split_whitespace().nth(1) == Some(version)
-    })
 }
 
 #[cfg(test)]

@@ -188,3 +188,62 @@ proptest! {
         prop_assert_eq!(decision.resistance(), r(0, 0));
     }
 }
+
+mod pace {
+    use crate::breaker::outlook::Pace;
+    use crate::config::PhysicsConfig;
+    use crate::telemetry::{Telemetry, TelemetryBuilder};
+
+    const MEMORY_SECS: f64 = 4.0;
+
+    fn observe(pace: &mut Pace, sample: TelemetryBuilder, secs: f64) {
+        pace.observe(&sample.build().unwrap(), secs, secs, MEMORY_SECS);
+    }
+
+    fn counted(in_flight: u64, saturation: f64) -> TelemetryBuilder {
+        Telemetry::builder().in_flight(in_flight).saturation(saturation)
+    }
+
+    #[test]
+    fn what_is_not_reported_again_fades() {
+        let mut pace = Pace { in_flight: 10.0, places: 16.0, ..Pace::default() };
+        observe(&mut pace, Telemetry::builder().latency_secs(0.1), 2.0);
+        assert!((pace.in_flight - 10.0 * (-0.5_f64).exp()).abs() < 1e-9, "{pace:?}");
+    }
+
+    #[test]
+    fn places_are_learned_from_a_count_and_a_share_that_are_not_zero() {
+        let mut pace = Pace::default();
+        observe(&mut pace, counted(8, 0.5), 0.1);
+        assert!((pace.places - 16.0).abs() < 1e-12);
+        observe(&mut pace, counted(0, 0.5), 0.1);
+        observe(&mut pace, counted(5, 0.0), 0.1);
+        assert!((pace.places - 16.0).abs() < 1e-12, "{pace:?}");
+    }
+
+    #[test]
+    fn the_bare_pace_is_learned_while_nobody_waits_and_something_ends() {
+        let mut pace = Pace::default();
+        observe(&mut pace, counted(8, 0.5).requests(0), 0.1);
+        assert!(pace.bare_per_sec.abs() < 1e-12);
+        observe(&mut pace, counted(8, 0.5).requests(40), 0.1);
+        let known = pace.bare_per_sec;
+        assert!(known > 0.0);
+        observe(&mut pace, counted(8, 0.5).requests(0), 0.1);
+        assert!((pace.bare_per_sec - known).abs() < 1e-12, "nothing ended: {pace:?}");
+        observe(&mut pace, counted(16, 1.0).requests(400), 0.1);
+        assert!((pace.bare_per_sec - known).abs() < 1e-12, "full: {pace:?}");
+        observe(&mut pace, counted(8, 0.5).requests(400), 0.1);
+        assert!(pace.bare_per_sec > known);
+    }
+
+    #[test]
+    fn a_service_of_less_than_a_place_gets_a_queue_of_two_service_times() {
+        let config = PhysicsConfig::default();
+        let mut pace = Pace::default();
+        observe(&mut pace, counted(1, 2.0), 0.1);
+        // Half a place; nothing has ended, so nothing is slower than it was.
+        let outlook = pace.outlook(&config).expect("places are known");
+        assert!((outlook.free - 1.5).abs() < 1e-9, "{outlook:?}");
+    }
+}

@@ -449,3 +449,58 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_clock_that_steps_back_does_not_prolong_the_first_look() {
+    let config = PhysicsConfig::default();
+    let calm = outcomes(10, 0);
+    let mut state = RouteState::new(Timestamp::from_secs(100), &config);
+    for tick in 0..=11 {
+        state = state.observe(&calm, ms(50_000 + 100 * tick), &config);
+    }
+    assert_eq!(state.mode(), Mode::Operational);
+}
+
+#[test]
+fn errors_at_the_critical_rate_are_no_trauma_yet() {
+    let config = PhysicsConfig::builder().error_samples(1.0).build().unwrap();
+    let mut state = RouteState::new(ms(0), &config);
+    for tick in 1..=100 {
+        state = state.observe(&outcomes(4, 4), ms(100 * tick), &config);
+    }
+    assert!(state.scar().is_zero(), "{state:?}");
+    state = state.observe(&outcomes(3, 4), ms(10_100), &config);
+    assert!(!state.scar().is_zero());
+}
+
+#[test]
+fn a_probe_that_heals_everything_does_not_close_while_errors_are_frequent() {
+    let config = PhysicsConfig::builder().probe_heal(0.0).build().unwrap();
+    let mut state = open_at(3_000, &config);
+    let good = |state: RouteState, millis| {
+        state.probe_ended(Some(true), ms(millis), UnitInterval::HALF, &config)
+    };
+    let before = state.error_rate();
+    assert!(before > 0.5, "{before}");
+    state = good(state, 3_000);
+    assert_eq!(state.mode(), Mode::CircuitBreaker, "an error rate of {}", state.error_rate());
+    state = good(state, 3_000);
+    assert_eq!(state.mode(), Mode::Operational);
+}
+
+#[test]
+fn reports_between_good_and_bad_say_nothing_about_probes() {
+    let config = PhysicsConfig::default();
+    let (state, now) = (open_at(3_000, &config), ms(3_400));
+    let once = state.probe_ended(Some(true), now, UnitInterval::HALF, &config);
+    let later = ms(4_000);
+    let begun = once.begin_probe(later, &config).expect("due");
+    // The report itself hardly counts, only what it says of the probe.
+    let config = config.to_builder().error_samples(1e6).build().unwrap();
+    let looked = |failures: u64| {
+        let (ended, _) = begun.report(&outcomes(100 - failures, failures), later, &config);
+        ((ended.error_rate() - begun.error_rate()) * 10.0) as i32
+    };
+    // It was a half: a good probe takes a quarter, a bad one adds as much.
+    assert_eq!([24, 25, 50, 51].map(looked), [-2, 0, 0, 2]);
+}

@@ -481,4 +481,75 @@ mod tests {
         assert_eq!(b.mode(), BreakerMode::Closed);
         assert!(b.scar() <= 80.0 + 1e-9, "{}", b.scar());
     }
+
+    #[test]
+    fn failures_without_a_success_fade_as_well() {
+        let config = LawConfig::default();
+        let (mut b, tick) = tripped(&config);
+        let before = b.evidence(&config);
+        assert!(before > 10.0, "{before}");
+        b.tick(&Endings::default(), 3.0, at(tick).add_secs(3.0), 0.5, &config);
+        assert!((b.evidence(&config) / before - 0.5).abs() < 1e-9, "{}", b.evidence(&config));
+    }
+
+    #[test]
+    fn a_healed_scar_does_not_close_while_half_of_the_critical_errors_are_left() {
+        let config = LawConfig::default();
+        let mut b = Breaker::new(&config);
+        b.restore_scar(18.0, Timestamp::ZERO, &config);
+        b.report_rate(0.9, 1e6, &config);
+        let good = Endings { probes_ok: 1, ..Endings::default() };
+        // 18 ohm become 4.5 and an error rate of 0.9 becomes 0.45, then 0.225.
+        assert_eq!(b.tick(&good, 0.0, at(1), 0.5, &config), None);
+        assert!(b.scar() < config.close_ohms());
+        assert_eq!(b.tick(&good, 0.0, at(2), 0.5, &config), Some(BreakerMode::Closed));
+    }
+
+    #[test]
+    fn a_remembered_scar_at_the_closing_threshold_opens() {
+        let config = LawConfig::default();
+        for (ohms, mode) in [(4.9, BreakerMode::Closed), (5.0, BreakerMode::Open)] {
+            let mut b = Breaker::new(&config);
+            b.restore_scar(ohms, Timestamp::ZERO, &config);
+            assert_eq!(b.mode(), mode, "{ohms} ohm");
+        }
+    }
+
+    #[test]
+    fn rest_keeps_what_failed() {
+        let config = LawConfig::default();
+        let mut b = Breaker { scar: 3.0, error_rate: 0.25, seen_ok: 2.0, ..Breaker::new(&config) };
+        b.seen_failed = 4.0;
+        let woken = Breaker::woken(&b.rest(), &config);
+        assert_eq!(woken, b, "these numbers are exact in half of the space");
+    }
+
+    #[test]
+    fn closing_wants_less_than_the_closing_scar_and_half_of_the_critical_errors() {
+        let config = LawConfig::default();
+        let good = Endings { probes_ok: 1, ..Endings::default() };
+        // A good probe leaves a quarter of the scar and half of the errors.
+        for (scar, error_rate, mode) in [
+            (20.0, 0.0, BreakerMode::Open),
+            (19.9, 0.5, BreakerMode::Open),
+            (19.9, 0.49, BreakerMode::Closed),
+        ] {
+            let mut b = Breaker::new(&config);
+            b.restore_scar(scar, Timestamp::ZERO, &config);
+            b.error_rate = error_rate;
+            b.tick(&good, 0.0, at(1), 0.5, &config);
+            assert_eq!(b.mode(), mode, "{scar} ohm, {error_rate}");
+        }
+    }
+
+    #[test]
+    fn a_wounded_route_starves_only_after_longer_than_one_tick() {
+        let config = LawConfig::default();
+        for (secs, mode) in [(LONGEST_TRAUMA_SECS, BreakerMode::Closed), (0.11, BreakerMode::Open)]
+        {
+            let mut b = Breaker { error_rate: 0.9, scar: 10.0, ..Breaker::new(&config) };
+            b.tick(&Endings::default(), secs, at(1), 0.5, &config);
+            assert_eq!(b.mode(), mode, "{secs} s");
+        }
+    }
 }

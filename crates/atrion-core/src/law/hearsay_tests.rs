@@ -266,3 +266,40 @@ fn a_clock_that_steps_back_holds_nobody_for_ever() {
     }
     assert!(!bench.hearsay.is_held());
 }
+
+#[test]
+fn a_failed_probe_of_a_node_that_fails_anyway_ends_the_row_of_successes() {
+    let mut bench = Bench::new(0.3);
+    bench.breaker.report_rate(0.8, 1e6, &bench.law);
+    bench.hear(&[complaint(500.0)]);
+    let endings = Endings { completed: 3, ..Endings::default() };
+    bench.hearsay.prove(&endings, &bench.breaker);
+    assert!(bench.hearsay.episode.as_ref().is_some_and(|e| (e.proof - 3.0).abs() < 1e-12));
+    let endings = Endings { probes_failed: 1, ..Endings::default() };
+    bench.hearsay.prove(&endings, &bench.breaker);
+    assert!(bench.hearsay.episode.as_ref().is_some_and(|e| e.proof.abs() < 1e-12));
+}
+
+#[test]
+fn errors_that_were_there_before_do_not_confirm() {
+    let with = |error_rate| {
+        let episode = Episode { earlier: 0, error_rate, proof: 0.0, quiet_since: None };
+        episode.refuted_below()
+    };
+    assert!((with(0.0) - 0.25).abs() < 1e-12);
+    assert!((with(0.4) - 0.55).abs() < 1e-12);
+}
+
+#[test]
+fn two_invitations_at_one_moment_are_one() {
+    let mut bench = Bench::new(0.3);
+    let inviting = Report { stance: Stance { good: true, ..Stance::CALM }, ..complaint(500.0) };
+    bench.hear(&[complaint(500.0)]);
+    bench.hear(&[inviting]);
+    let invited = bench.hearsay.prober().next();
+    assert!((invited.secs_since(bench.now) - 0.125).abs() < 1e-9, "half of a quarter");
+    let word = Word { invites: true, ..*bench.hearsay.word() };
+    let sooner = Moment { draw: 0.0, ..bench.moment() };
+    bench.hearsay.hear(&word, bench.gamma, &mut bench.breaker, sooner, &bench.law);
+    assert_eq!(bench.hearsay.prober().next(), invited);
+}

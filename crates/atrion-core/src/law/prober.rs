@@ -159,3 +159,21 @@ impl Prober {
 fn places(count: u32) -> u8 {
     count.min(u32::from(u8::MAX)) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_good_probe_is_forgotten_only_by_a_clock_that_steps_back_behind_it() {
+        let at = Timestamp::from_secs;
+        let mut prober = Prober::new(&LawConfig::default());
+        prober.succeeded(at(10));
+        assert!(prober.was_good(at(10)));
+        let mut later = prober.clone();
+        later.rebase(Timestamp::from_millis(10_200));
+        assert!(later.was_good(Timestamp::from_millis(10_300)));
+        prober.rebase(at(5));
+        assert!(!prober.was_good(at(5)) && !prober.was_good(at(10)));
+    }
+}

@@ -161,3 +161,27 @@ proptest! {
         prop_assert!(close(before.sharing, after.sharing));
     }
 }
+
+#[test]
+fn without_peers_nothing_is_heard() {
+    let law = LawConfig::default();
+    let gamma = UnitInterval::try_new(0.3).unwrap();
+    let alone = Word { median: Ohms::from(50_u32), voters: 1, ..Word::SILENCE };
+    assert!(alone.hearsay_ohms(gamma, gamma, &law).abs() < 1e-15);
+    let heard = Word { peers: 1, ..alone };
+    assert!((heard.hearsay_ohms(gamma, gamma, &law) - 15.0).abs() < 1e-12);
+    assert!(heard.hearsay_ohms(UnitInterval::ZERO, gamma, &law).abs() < 1e-15);
+}
+
+#[test]
+fn a_peer_that_was_silent_for_a_second_takes_no_part_in_the_probing() {
+    let law = LawConfig::default();
+    let heard = |age_secs| {
+        let inviting = Stance { open: true, good: true, ..Stance::CALM };
+        let peer = Report { age_secs, stance: inviting, ..report(500.0, 5.0) };
+        let word = Word::gather(&[peer], &own(0.0, 5.0, 20.0), &mut [Ohms::ZERO; 2], &law);
+        (word.invites, word.sharing > 1.0)
+    };
+    assert_eq!(heard(0.999), (true, true));
+    assert_eq!(heard(1.0), (false, false));
+}

@@ -124,3 +124,17 @@ fn a_later_format_is_named_whatever_it_holds() {
         assert_eq!(signer(none.as_bytes()).unwrap_err().code(), "payload", "{none}");
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_payload_is_said() {
+    let why = |payload: &str| decode(payload.as_bytes()).expect_err(payload).to_string();
+    for (payload, said) in [
+        (with(",\"expires\":200", ""), "a member is missing, unknown, doubled or of another type"),
+        (with(":5", ":true"), "a member is missing, unknown, doubled or of another type"),
+        (with("}", ""), "it is no JSON"),
+        (with("{", "{ "), "it is not in canonical form"),
+    ] {
+        let why = why(&payload);
+        assert!(why.contains(said), "{payload}: {why}");
+    }
+}

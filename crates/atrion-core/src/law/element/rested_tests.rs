@@ -71,3 +71,24 @@ fn a_start_under_load_and_an_open_breaker_do_not_rest() {
 fn rest_is_small() {
     assert!(size_of::<Rested>() <= 120, "{}", size_of::<Rested>());
 }
+
+#[test]
+fn a_route_is_stalled_after_twenty_service_times_within_bounds() {
+    let config = LawConfig::default();
+    let stalled = |secs: f64| {
+        let mut element = Element::new(Timestamp::ZERO, &config);
+        element.sample(&Sample { secs, ln: crate::math::ln(secs), in_flight: 1, marked: true });
+        element.stalled_after_secs()
+    };
+    for (secs, expected) in [(0.01, 1.0), (0.5, 10.0), (2.0, 40.0), (10.0, 60.0), (30.0, 90.0)] {
+        assert!((stalled(secs) - expected).abs() < 1e-9, "{secs} s: {}", stalled(secs));
+    }
+}
+
+#[test]
+fn a_fifth_of_a_queue_is_no_reason_to_grow() {
+    let config = LawConfig::default();
+    let (mut element, now) = after(200, &config);
+    assert!(!element.grow(0.2, now, now));
+    assert!(element.grow(0.201, now, now));
+}

@@ -138,3 +138,23 @@ fn a_service_that_returns_nothing_shows_no_parallelism() {
     run(&mut wide, 400, SECS, 40.0 / SECS, 40);
     assert!(wide.parallelism > 39.0, "what works shows what it is: {wide:?}");
 }
+
+#[test]
+fn a_clock_that_steps_back_does_not_put_off_what_calm_shows() {
+    let mut s = learned(1.0);
+    s.calm_since = Timestamp::from_secs(1_000);
+    s.rebase(Timestamp::from_secs(10));
+    // From here on ten in flight are served: the next calm interval is over soon.
+    run(&mut s, 100, SECS, 10.0 / SECS, 10);
+    assert!(s.parallelism > 9.0, "{s:?}");
+}
+
+#[test]
+fn a_trial_wants_something_to_have_come_back_within_two_service_times() {
+    let mut s = learned(4.0);
+    let (done, mut last) = (Timestamp::from_secs(10), Timestamp::ZERO);
+    let late = Timestamp::from_millis(10_500);
+    s.service_secs = late.secs_since(done) / 2.0;
+    assert!(!s.grow(done, &mut last, late));
+    assert!(s.grow(done, &mut last, Timestamp::from_millis(10_499)));
+}
