@@ -85,6 +85,7 @@ const FREE: &[&str] = &[
     "atrion-demo",
     "atrion-fuzz",
     "atrion-guide",
+    "atrion-soak",
     "atrion-testkit",
 ];
 

@@ -17,6 +17,7 @@ mod no_std;
 mod runner;
 mod setup;
 mod sim;
+mod soak;
 mod tally;
 mod test;
 
@@ -47,6 +48,9 @@ Usage: cargo xtask COMMAND
                    each fuzz target for half a minute
   fuzz [TARGET] [--seconds N]
                    feed parsers with spoilt input, each target for N seconds (default 60)
+  soak [--minutes N] [--seed N]
+                   real services under load for N minutes (default 30), with faults and restarts of
+                   everything, and what must hold checked (cargo xtask soak --help lists the options)
   license dev [--days N] [--licensee NAME]
                    print a development licence key
   license COMMAND  the vendor's tool; cargo xtask license help lists its commands
@@ -65,6 +69,7 @@ enum Command {
     Test,
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
+    Soak(Vec<OsString>),
     License(Vec<OsString>),
     Golden(PathBuf),
     Help,
@@ -92,6 +97,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         "sim" => Ok(Command::Sim(rest)),
         "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
+        "soak" => Ok(Command::Soak(rest)),
         "license" => Ok(Command::License(rest)),
         "test" => at_most(0).map(|()| Command::Test),
         "ci" => {
@@ -145,6 +151,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Sim(args) => sim::run(&root, &args),
         Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
+        Command::Soak(args) => soak::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
         Command::Ci(lanes) => ci::run(&root, &lanes),
@@ -201,6 +208,12 @@ mod tests {
         assert_eq!(parsed(&["fuzz", "license-key", "--seconds", "5"]), Ok(expected));
         let expected = Command::License(vec!["dev".into(), "--days=7".into()]);
         assert_eq!(parsed(&["license", "dev", "--days=7"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_soak_gets_its_options_unread() {
+        let expected = Command::Soak(vec!["--minutes".into(), "1".into()]);
+        assert_eq!(parsed(&["soak", "--minutes", "1"]), Ok(expected));
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn install_without_service(
 
 /// The server for the tests of the memory. They start their own, as an unprivileged user where we
 /// are the superuser; the service that the package brings is stopped again.
-fn postgres(root: &Path) -> Result<(), String> {
+pub(crate) fn postgres(root: &Path) -> Result<(), String> {
     if cfg!(not(unix)) {
         println!("    no PostgreSQL here: the tests that need one run on Unix only");
         return Ok(());
