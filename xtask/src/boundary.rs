@@ -88,6 +88,7 @@ const FREE: &[&str] = &[
     "atrion-examples",
     "atrion-fuzz",
     "atrion-guide",
+    "atrion-soak",
     "atrion-testkit",
 ];
 

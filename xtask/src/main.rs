@@ -22,6 +22,7 @@ mod release;
 mod runner;
 mod setup;
 mod sim;
+mod soak;
 mod tally;
 mod test;
 
@@ -58,6 +59,9 @@ Usage: cargo xtask COMMAND
   mutants [OPTIONS]
                    change core, cluster and licence code in one place at a time and count how often a
                    test notices; hours (cargo xtask mutants --help lists the options)
+  soak [--minutes N] [--seed N]
+                   real services under load for N minutes (default 30), with faults and restarts of
+                   everything, and what must hold checked (cargo xtask soak --help lists the options)
   license dev [--days N] [--licensee NAME]
                    print a development licence key
   license COMMAND  the vendor's tool; cargo xtask license help lists its commands
@@ -81,6 +85,7 @@ enum Command {
     Ci(Vec<ci::Lane>),
     Fuzz(Vec<OsString>),
     Mutants(Vec<OsString>),
+    Soak(Vec<OsString>),
     License(Vec<OsString>),
     Release(Vec<OsString>),
     Golden(PathBuf),
@@ -111,6 +116,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         "bench" => Ok(Command::Bench(rest)),
         "fuzz" => Ok(Command::Fuzz(rest)),
         "mutants" => Ok(Command::Mutants(rest)),
+        "soak" => Ok(Command::Soak(rest)),
         "license" => Ok(Command::License(rest)),
         "release" => Ok(Command::Release(rest)),
         "test" => at_most(0).map(|()| Command::Test),
@@ -167,6 +173,7 @@ fn run() -> Result<ExitCode, String> {
         Command::Bench(args) => bench::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::Mutants(args) => mutants::run(&root, &args),
+        Command::Soak(args) => soak::run(&root, &args),
         Command::License(args) => license::run(&root, &args),
         Command::Release(args) => release::run(&root, &args),
         Command::Test => test::run(&mut Runner::new(&root)),
@@ -235,6 +242,12 @@ mod tests {
     fn the_mutants_get_their_options_unread() {
         let expected = Command::Mutants(vec!["--shard".into(), "0/40".into()]);
         assert_eq!(parsed(&["mutants", "--shard", "0/40"]), Ok(expected));
+    }
+
+    #[test]
+    fn the_soak_gets_its_options_unread() {
+        let expected = Command::Soak(vec!["--minutes".into(), "1".into()]);
+        assert_eq!(parsed(&["soak", "--minutes", "1"]), Ok(expected));
     }
 
     #[test]

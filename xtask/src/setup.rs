@@ -1,8 +1,8 @@
 //! Installs what is missing on this machine, and nothing that is there.
 
 mod ast_grep;
-pub(crate) mod python;
 mod mutants;
+pub(crate) mod python;
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};

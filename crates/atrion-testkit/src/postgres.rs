@@ -164,6 +164,8 @@ impl PostgresServer {
     /// Kills it without a chance to tidy up, and waits until its children have noticed.
     pub fn kill(&mut self) {
         let children = self.process.children();
+        // Those that were stopped could not notice.
+        let _ = self.process.signal_children("CONT");
         self.process.kill();
         // They end by themselves when their parent is gone; what they hold must be free before it
         // can be started again.
