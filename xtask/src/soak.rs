@@ -1,14 +1,20 @@
-//! Builds the soak and runs it.
+//! The soak.
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::Stdio;
 
-use crate::demo::{release_program, target_dir};
-use crate::runner::Line;
+use crate::program::Program;
 use crate::setup;
 
-/// Runs the soak with the user's arguments; `false` if something did not hold.
+const SOAK: Program = Program {
+    name: "atrion-soak",
+    title: "the soak",
+    quietly: false,
+    features: &[],
+    output: Some(("ATRION_SOAK_OUT", "soak-report")),
+};
+
+/// Builds the soak and runs it with the user's arguments; `false` if something did not hold.
 ///
 /// # Errors
 ///
@@ -21,21 +27,5 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<bool, String> {
         setup::postgres(root)?;
     }
     println!("==> building the soak");
-    let line = Line::cargo("build --release --package atrion-soak");
-    let status =
-        line.command(root).status().map_err(|e| format!("`{line}` cannot be started: {e}"))?;
-    if !status.success() {
-        return Err(format!("the soak does not build; again: {line}"));
-    }
-    let line = release_program(root, "atrion-soak", &[]);
-    // In the user's folder, so that a relative `--out FOLDER` lands where it is meant to.
-    let here = std::env::current_dir().map_err(|e| format!("no current folder: {e}"))?;
-    let status = line
-        .command(&here)
-        .args(args)
-        .stdin(Stdio::inherit())
-        .env("ATRION_SOAK_OUT", target_dir(root).join("soak-report"))
-        .status()
-        .map_err(|e| format!("`{line}` cannot be started: {e}"))?;
-    Ok(status.success())
+    SOAK.run(root, args)
 }
