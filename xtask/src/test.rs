@@ -51,12 +51,13 @@ pub(crate) fn steps(runner: &mut Runner) -> Result<bool, String> {
     Ok(runner.tally().failed == before)
 }
 
-/// Studio's page in a real browser: what it shows, hostile names, actions. The rest of that suite (all
-/// rules of accessibility in both themes, lost connections, pictures) takes many minutes more.
+/// Studio's page in a real browser: what it shows, hostile names, actions, accessibility. The rest of
+/// that suite (lost connections, clusters, ten thousand routes, pictures) takes minutes more.
 fn page(runner: &mut Runner) {
     // The whole workspace is named so that nothing is built anew with other features.
     let line = Line::cargo("test --workspace --all-features --test browser --");
-    runner.tests("Studio's page in a browser", &line.args(["pages::", "hostile::", "actions::"]));
+    let quick = ["pages::", "hostile::", "actions::", "accessibility::"];
+    runner.tests("Studio's page in a browser", &line.args(quick));
 }
 
 /// Tests once more the crates whose default leaves features out: a test may only pass with

@@ -1,10 +1,11 @@
 //! The paths: who gets what.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -40,6 +41,7 @@ type Here = State<Arc<Shared>>;
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let mut router = Router::new()
         .route("/", get(index))
+        .route("/index.html", get(async || serve_asset("index.html", None)))
         .route("/assets/{*path}", get(asset))
         .route("/api/v1/access", get(access))
         .route("/api/v1/session", get(session))
@@ -154,10 +156,13 @@ fn refused(refusal: Refusal) -> ApiError {
     }
 }
 
-/// Where a request came from, for the log.
+/// Where a request came from, for the log: what our own server knows, or that of an application
+/// which gives its services `ConnectInfo`.
 fn from(request: &Request) -> String {
-    let peer = request.extensions().get::<Peer>();
-    peer.map_or_else(|| "unknown".to_owned(), |peer| peer.addr.ip().to_string())
+    let extensions = request.extensions();
+    let ours = extensions.get::<Peer>().map(|peer| peer.addr);
+    let addr = ours.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0));
+    addr.map_or_else(|| "unknown".to_owned(), |addr| addr.ip().to_canonical().to_string())
 }
 
 /// A member of the URL's query as a number.
@@ -203,12 +208,13 @@ fn id(text: &str) -> Result<u64, ApiError> {
 }
 
 async fn index(uri: axum::extract::OriginalUri) -> Response {
-    // Relative URLs need the slash.
+    // Relative URLs need a slash. With the name behind it, it is found even where an application
+    // keeps `/studio/` for itself, as `Router::nest` does.
     if !uri.path().ends_with('/') {
         let last = uri.path().rsplit('/').next().unwrap_or("");
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-        if let Ok(location) = HeaderValue::from_str(&format!("./{last}/")) {
+        if let Ok(location) = HeaderValue::from_str(&format!("./{last}/index.html")) {
             response.headers_mut().insert(http::header::LOCATION, location);
         }
         return response;

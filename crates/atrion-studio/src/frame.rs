@@ -129,11 +129,13 @@ impl Overview {
         .map(rounded);
         self.sums.in_flight += u64::from(reading.in_flight);
         self.sums.admitted_rate += admitted_rate;
-        self.sums.shed_rate += shed_rate;
+        let is_shadowed = reading.flags & 1 != 0;
+        // A shadowed route refuses nobody.
+        self.sums.shed_rate += if is_shadowed { 0.0 } else { shed_rate };
         if let Some(count) = self.sums.by_mode.get_mut(usize::from(reading.mode)) {
             *count += 1;
         }
-        self.sums.shadowed += u32::from(reading.flags & 1 != 0);
+        self.sums.shadowed += u32::from(is_shadowed);
         let counted = (reading.in_flight, reading.done, reading.shed);
         if let Some(entry) = known {
             put_changes(&mut self.changed, entry.id, &entry.row, &row);

@@ -118,7 +118,11 @@ impl Studio {
     }
 
     /// The page and its interface, to be mounted into an axum application under any prefix:
-    /// `app.nest_service("/studio", studio.router())`. (Not `nest`, which leaves out `/studio/`.)
+    /// `app.nest_service("/studio", studio.router())`. With `nest` it works too, but for the path
+    /// `/studio/`, which axum then leaves to the application: link to `/studio`.
+    ///
+    /// The audit log names the address an action came from if the application says it, by
+    /// `into_make_service_with_connect_info::<SocketAddr>()`; otherwise it says `unknown`.
     ///
     /// Everything that this crate checks per request is checked here too. What belongs to
     /// connections (their number, slow ones) is up to the server that it is mounted in, and whether

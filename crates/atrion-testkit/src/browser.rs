@@ -21,16 +21,17 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use self::axe::Violation;
+pub use self::axe::{Rules, Violation};
 use self::driver::Driver;
 pub use self::memory::Memory;
 use crate::Failure;
 use crate::process::Folder;
 
-/// The pause between two looks at the page, and how long is looked at most: a browser on a loaded
-/// machine may take long.
+/// The pause between two looks at the page, and how many looks there are at most: a minute's worth,
+/// and longer on a loaded machine, where each takes its time. Looks are counted, not seconds, because
+/// a machine that stood still for a while has given the page no chance to become true.
 const PAUSE: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(60);
+const LOOKS: usize = 1000;
 
 /// One browser at a time: two would measure each other.
 static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
@@ -142,26 +143,21 @@ impl Browser {
     /// Looks again and again until an expression is true, and answers with its value.
     ///
     /// # Errors
-    /// [`Failure`] if it does not become true within about a minute, with what the page shows.
+    /// [`Failure`] if it does not become true within a minute or more, with what the page shows.
     pub async fn until(&self, expression: &str) -> Result<Value, Failure> {
         let script = format!("return ({expression}) ?? null");
-        let looking = async {
-            loop {
-                // While a document is being replaced there is nothing to ask.
-                let seen = self.run(&script).await.unwrap_or(Value::Null);
-                if !matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != 0 {
-                    return seen;
-                }
-                tokio::time::sleep(PAUSE).await;
+        for _ in 0..LOOKS {
+            // While a document is being replaced there is nothing to ask.
+            let seen = self.run(&script).await.unwrap_or(Value::Null);
+            if !matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != 0 {
+                return Ok(seen);
             }
-        };
-        if let Ok(seen) = tokio::time::timeout(PATIENCE, looking).await {
-            return Ok(seen);
+            tokio::time::sleep(PAUSE).await;
         }
         let page = self.run("return document.body.innerText.slice(0, 3000)").await;
         let page = page.unwrap_or_default();
         let page = page.as_str().unwrap_or("nothing");
-        Err(Failure::new(format!("not within a minute: {expression}\nThe page shows:\n{page}")))
+        Err(Failure::new(format!("not in {LOOKS} looks: {expression}\nThe page shows:\n{page}")))
     }
 
     /// Clicks with the mouse in the middle of an element, which must be there and visible.
@@ -298,9 +294,11 @@ impl Browser {
     ///
     /// # Errors
     /// [`Failure`] if it does not run.
-    pub async fn axe(&self) -> Result<Vec<Violation>, Failure> {
-        self.run(axe::LIBRARY).await?;
-        axe::violations(&self.run(axe::RUN).await?)
+    pub async fn axe(&self, rules: Rules) -> Result<Vec<Violation>, Failure> {
+        if self.run(axe::IS_THERE).await? != true {
+            self.run(axe::LIBRARY).await?;
+        }
+        axe::violations(&self.run(&rules.script()).await?)
     }
 
     /// Ends the browser.

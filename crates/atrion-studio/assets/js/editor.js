@@ -5,6 +5,7 @@ import { changesTable } from "./dialog.js";
 import { h, setAttribute, setText } from "./dom.js";
 
 const PAUSE_MS = 400;
+const AGAIN_MS = 2000;
 
 /** The fields of a nested object by their dotted names. */
 export function flat(value, prefix = "", into = new Map()) {
@@ -84,6 +85,9 @@ export function editor({ id, canCheck, onChange }) {
       if (error.status === 422 || error.status === 400) {
         say(error.message);
         onChange(null, []);
+      } else {
+        // Nobody answered, which says nothing about the text: it is asked again.
+        timer = setTimeout(() => check(config, mine), AGAIN_MS);
       }
     }
   }
@@ -108,7 +112,10 @@ export function editor({ id, canCheck, onChange }) {
       text.value = JSON.stringify(base, null, 2);
       edited();
     },
-    stop: () => clearTimeout(timer),
+    stop() {
+      clearTimeout(timer);
+      turn += 1;
+    },
   };
 }
 

@@ -1,15 +1,19 @@
 // Which routes are shown, and in which order. Pure.
 
-const SHADOW = 1;
+/** Flag of a route that admits everything and only counts. */
+export const SHADOW = 1;
 const RESTING = 2;
 const LEARNING = 4;
 const CLOSED = 0;
 
+/** A shadowed route refuses nobody: its rate is what would have been. */
+const refuses = (row) => row("shed_rate") > 0 && (row("flags") & SHADOW) === 0;
+
 /** What can be shown: a label and a test of a row. */
 export const SELECTIONS = {
   all: ["All routes", () => true],
-  trouble: ["In trouble", (row) => row("mode") > CLOSED || row("shed_rate") > 0],
-  shedding: ["Refusing", (row) => row("shed_rate") > 0],
+  trouble: ["In trouble", (row) => row("mode") > CLOSED || refuses(row)],
+  shedding: ["Refusing", refuses],
   open: ["Open", (row, modes) => modes[row("mode")] === "open"],
   held: ["Held", (row, modes) => modes[row("mode")] === "held"],
   forced: ["Forced by hand", (row, modes) => modes[row("mode")]?.startsWith("forced")],
@@ -45,7 +49,7 @@ export function sort(store, slots, { column, descending }) {
       names[a] === names[b] ? ids[a] - ids[b] : names[a] < names[b] ? -way : way,
     );
   }
-  const values = store.data[store.at[column]];
+  const values = column === "shed_rate" ? refusals(store) : store.data[store.at[column]];
   return slots.sort((a, b) => {
     const x = values[a];
     const y = values[b];
@@ -54,6 +58,12 @@ export function sort(store, slots, { column, descending }) {
     if (Number.isNaN(y)) return -1;
     return x < y ? -way : way;
   });
+}
+
+/** Rates of refusals, those that only would have been behind all others. */
+function refusals(store) {
+  const flags = store.data[store.at.flags];
+  return store.data[store.at.shed_rate].map((rate, slot) => (flags[slot] & SHADOW ? rate * 1e-9 : rate));
 }
 
 /** Sorts again what was sorted before: rows are taken in the old order, which is nearly right. */

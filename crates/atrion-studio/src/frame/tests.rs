@@ -122,6 +122,25 @@ fn rates_are_over_the_round_and_survive_counters_that_wrap_or_begin_anew() {
 }
 
 #[test]
+fn what_a_shadowed_route_would_have_refused_is_its_own_figure_and_in_no_sum() {
+    let mut overview = Overview::default();
+    for round in 0..2 {
+        overview.begin(1.0);
+        for (name, flags) in [("real", 0), ("shadowed", 1)] {
+            let reading = Reading { flags, shed: 10 * round, ..Reading::default() };
+            overview.observe(&Arc::from(name), &reading);
+        }
+    }
+    assert_eq!((overview.sums().shed_rate, overview.sums().shadowed), (10.0, 1));
+    overview.finish(0, "\"x\":0".into());
+    let snapshot = String::from_utf8(overview.snapshot().to_vec()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&snapshot).unwrap();
+    let rates: Vec<&serde_json::Value> =
+        line["routes"].as_array().unwrap().iter().map(|row| &row[2 + 6]).collect();
+    assert_eq!(rates, [10, 10]);
+}
+
+#[test]
 fn nothing_new_is_a_short_line() {
     let mut overview = Overview::default();
     let names: Vec<Arc<str>> = (0..1000).map(|n| Arc::from(format!("r{n}"))).collect();

@@ -1,4 +1,4 @@
-//! The pictures of `docs/studio.md`. They are taken at every run; with `ATRION_BLESS=1` they replace
+//! The pictures of `docs/studio.md` and `docs/studio-page.md`. They are taken at every run; with `ATRION_BLESS=1` they replace
 //! those in `docs/images`.
 
 use std::fs;
@@ -57,6 +57,16 @@ async fn the_pages_have_their_pictures_taken() {
     take(&stage, "events").await;
     stage.go("#/config").await;
     stage.until("document.querySelector('#new-config')?.value.includes('probe_secs')").await;
+    let edit = "
+        const text = document.querySelector('#new-config');
+        const config = JSON.parse(text.value);
+        config.law.open_ohms = 150;
+        config.law.probe_secs = 0.5;
+        text.value = JSON.stringify(config, null, 2);
+        text.dispatchEvent(new Event('input'));
+        document.querySelector('#new-title').scrollIntoView({block: 'center'})";
+    stage.run(edit).await;
+    stage.until("document.querySelector('.live-diff').innerText.includes('2 fields')").await;
     take(&stage, "config").await;
     stage.go(&place).await;
     stage.until("document.querySelector('[data-action=force_open]') !== null").await;

@@ -57,13 +57,18 @@ impl Traffic {
     }
 
     pub(crate) fn of(atrion: &Atrion, loads: Vec<Load>) -> Self {
+        Self::spread(atrion, loads, 1)
+    }
+
+    /// Each route has its requests once in so many beats, evenly spread: many routes, little work.
+    pub(crate) fn spread(atrion: &Atrion, loads: Vec<Load>, beats: usize) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let routes: Vec<(Route, usize, Behaviour)> = loads
             .into_iter()
             .map(|(name, requests, behaviour)| (atrion.route(&name), requests, behaviour))
             .collect();
         let ends = Arc::clone(&over);
-        let thread = thread::spawn(move || run(&routes, &ends));
+        let thread = thread::spawn(move || run(&routes, beats, &ends));
         Self { over, thread: Some(thread) }
     }
 }
@@ -78,20 +83,23 @@ impl Drop for Traffic {
     }
 }
 
-fn run(routes: &[(Route, usize, Behaviour)], over: &AtomicBool) {
+fn run(routes: &[(Route, usize, Behaviour)], beats: usize, over: &AtomicBool) {
     let mut at_work: Vec<VecDeque<OwnedPermit>> = routes.iter().map(|_| VecDeque::new()).collect();
     let mut turn = 0_usize;
+    let mut beat = 0_usize;
     while !over.load(Relaxed) {
-        for ((route, requests, _), waiting) in routes.iter().zip(&mut at_work) {
-            for _ in 0..*requests {
+        let mine = |at: usize| at % beats == beat % beats;
+        for (at, ((route, requests, _), waiting)) in routes.iter().zip(&mut at_work).enumerate() {
+            for _ in 0..if mine(at) { *requests } else { 0 } {
                 turn = turn.wrapping_add(1);
                 let priority = Priority::ALL[turn % Priority::ALL.len()];
                 waiting.extend(route.admit_owned(priority));
             }
         }
         thread::park_timeout(BEAT);
-        for ((_, _, behaviour), waiting) in routes.iter().zip(&mut at_work) {
+        for (at, ((_, _, behaviour), waiting)) in routes.iter().zip(&mut at_work).enumerate() {
             let done = match behaviour {
+                _ if !mine(at) => 0,
                 Behaviour::Narrow(width) => waiting.len().min(*width),
                 Behaviour::Fine | Behaviour::Broken => waiting.len(),
             };
@@ -103,5 +111,6 @@ fn run(routes: &[(Route, usize, Behaviour)], over: &AtomicBool) {
                 }
             }
         }
+        beat += 1;
     }
 }

@@ -12,17 +12,37 @@ use crate::Failure;
 /// The library, to be run in the page: it leaves `axe` behind.
 pub(super) const LIBRARY: &str = include_str!("axe/axe-4.14.1.min.js");
 
-/// Every rule of WCAG 2.0 to 2.2, A and AA, and axe's own best practices.
-pub(super) const RUN: &str = "
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-    const found = await axe.run(document, {
-        runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'],
-    });
-    return found.violations.map((v) => ({
-        rule: v.id, impact: v.impact ?? 'unknown', help: v.help,
-        places: v.nodes.map((n) => `${n.target.join(' ')}: ${n.failureSummary}`),
-    }));
-";
+/// Whether a document has the library already: it stays until another document is loaded.
+pub(super) const IS_THERE: &str = "return typeof axe === 'object'";
+
+/// The rules that a page is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// Every rule of WCAG 2.0 to 2.2, A and AA, and axe's own best practices.
+    All,
+    /// Those of them that look at colours. A theme changes nothing else.
+    Colours,
+}
+
+impl Rules {
+    /// What looks at the page.
+    pub(super) fn script(self) -> String {
+        let only = match self {
+            Self::All => {
+                "{type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
+                    'best-practice']}"
+            }
+            Self::Colours => "{type: 'rule', values: ['color-contrast', 'link-in-text-block']}",
+        };
+        format!(
+            "const found = await axe.run(document, {{runOnly: {only}, resultTypes: ['violations']}});
+            return found.violations.map((v) => ({{
+                rule: v.id, impact: v.impact ?? 'unknown', help: v.help,
+                places: v.nodes.map((n) => `${{n.target.join(' ')}}: ${{n.failureSummary}}`),
+            }}));"
+        )
+    }
+}
 
 /// A rule that the page breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,15 @@ const FACTS = [
 const TONE = { info: "good", warning: "warn", error: "bad" };
 const LOOK_MS = 10000;
 
+/** A day and a time as the licence has them, with breaks where people expect them. */
+const INSTANT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ$/;
+
+function shown(value) {
+  if (Array.isArray(value)) return visible(value.join(", ")) || "\u2013";
+  if (typeof value === "number") return number(value < 2 ? value : Math.floor(value), value < 2 ? 2 : 1);
+  return value ? visible(String(value)).replace(INSTANT, "$1 $2\u00a0UTC") : "\u2013";
+}
+
 export function licencePage(app, _rest, { only = false } = {}) {
   const facts = described(FACTS);
   const message = h("p", { class: "notice" });
@@ -26,12 +35,9 @@ export function licencePage(app, _rest, { only = false } = {}) {
 
   function showLicence(licence) {
     message.className = `notice ${TONE[licence.severity] ?? "info"}`;
-    message.textContent = visible(licence.message ?? "");
-    for (const [key] of FACTS) {
-      const value = licence[key];
-      const text = Array.isArray(value) ? value.join(", ") : typeof value === "number" ? number(value) : value;
-      facts.set(key, text ? visible(String(text)) : "\u2013");
-    }
+    const said = visible(licence.message ?? "");
+    message.textContent = said.charAt(0).toUpperCase() + said.slice(1);
+    for (const [key] of FACTS) facts.set(key, shown(licence[key]));
     help.hidden = licence.usable;
   }
 

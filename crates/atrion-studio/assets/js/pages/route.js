@@ -44,7 +44,7 @@ export function routePage(app, rest) {
   const element = h(
     "div",
     { class: "page" },
-    h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/routes" }, "Routes"), h("span", { "aria-hidden": "true" }, " / ")),
+    h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("span", { "aria-hidden": "true" }, "\u2190 "), h("a", { href: "#/routes" }, "All routes")),
     h("div", { class: "title" }, heading, h("p", { class: "mode-line" }, mode, flags), buttons),
     sentence,
     problem,
@@ -69,7 +69,8 @@ export function routePage(app, rest) {
     if (history) view.samples = history.samples.slice();
     if (said) refusals.replace(said);
     const first = view.route === null || view.route.id !== message.id;
-    view.route = { ...message, history: undefined };
+    const changes = message.modes_timeline ?? withMode(view.route, message.mode, message.at_ms);
+    view.route = { ...message, history: undefined, modes_timeline: changes };
     if (message.now && view.samples.at(-1)?.[SAMPLE.at] !== message.now[SAMPLE.at]) append(message.now);
     if (first) introduce();
   }
@@ -77,11 +78,8 @@ export function routePage(app, rest) {
   function takeSample(message) {
     if (!view.route) return;
     const { sample, mode: now, flags: bits, force, next_probe_secs: probe } = message;
-    const route = { ...view.route, mode: now, flags: bits, force, next_probe_secs: probe, now: sample };
-    if (now !== view.route.mode) {
-      route.modes_timeline = [...(view.route.modes_timeline ?? []), { at_ms: sample[SAMPLE.at], mode: now }];
-    }
-    view.route = route;
+    const changes = withMode(view.route, now, sample[SAMPLE.at]);
+    view.route = { ...view.route, mode: now, flags: bits, force, next_probe_secs: probe, now: sample, modes_timeline: changes };
     append(sample);
     refusals.add(message.refusals ?? []);
   }
@@ -199,6 +197,12 @@ export function routePage(app, rest) {
       for (const panel of panels) panel.stop?.();
     },
   };
+}
+
+/** The changes of mode that are known of a route, and the one that it has just made, if it has. */
+function withMode(route, mode, at) {
+  const known = route?.modes_timeline ?? [];
+  return route && route.mode !== mode ? [...known, { at_ms: at, mode }] : known;
 }
 
 function told(route) {

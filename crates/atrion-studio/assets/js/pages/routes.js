@@ -5,7 +5,7 @@ import { h, setText } from "../dom.js";
 import { count, number, ohms, percent, seconds } from "../format.js";
 import { Grid } from "../grid.js";
 import { CAUSE_LABELS, flagWords, modeElement, setMode } from "../modes.js";
-import { resort, SELECTIONS, sort } from "../order.js";
+import { resort, SELECTIONS, SHADOW, sort } from "../order.js";
 import { drawSpark, makeSpark } from "../spark.js";
 import { putName, visible } from "../text.js";
 import { onTheme } from "../theme.js";
@@ -76,11 +76,12 @@ function columns(app) {
     figure("in_flight", "In flight", "Requests being worked on", count),
     figure("admitted_rate", "Admitted/s", "Requests admitted per second", rate),
     {
-      ...figure("shed_rate", "Refused/s", "Requests refused per second; on a shadowed route, those that would be", rate),
+      ...figure("shed_rate", "Refused/s", "Requests refused per second; in brackets on a shadowed route, which would have refused them", rate),
       fill(cell, slot) {
         const shed = value(slot, "shed_rate");
-        setText(cell, rate(shed));
-        cell.classList.toggle("strong-bad", shed > 0);
+        const isShadowed = (value(slot, "flags") & SHADOW) !== 0;
+        setText(cell, isShadowed && shed > 0 ? `(${rate(shed)})` : rate(shed));
+        cell.classList.toggle("strong-bad", shed > 0 && !isShadowed);
       },
     },
     figure("error_rate", "Errors", "Moving share of failed requests", percent),
@@ -88,7 +89,10 @@ function columns(app) {
     {
       key: "past", label: "Lately", help: "Line: admitted per second. Bars: refused per second.", kind: "past",
       make: (cell) => cell.append(makeSpark()),
-      fill: (cell, slot) => drawSpark(cell.firstChild, app.store, slot),
+      fill(cell, slot) {
+        drawSpark(cell.firstChild, app.store, slot);
+        cell.firstChild.classList.toggle("shadowed", (value(slot, "flags") & SHADOW) !== 0);
+      },
     },
   ];
 }

@@ -56,7 +56,7 @@ function row(refusal) {
   return h(
     "tr",
     {},
-    h("td", { class: "figure" }, h("time", { datetime: new Date(refusal.at_ms).toISOString() }, clock(refusal.at_ms))),
+    h("td", { class: "figure time" }, h("time", { datetime: new Date(refusal.at_ms).toISOString() }, clock(refusal.at_ms))),
     h("td", { title: visible(refusal.text ?? "") }, h("strong", {}, refusal.reason.replaceAll("_", " ")), refusal.shadow ? h("span", { class: "tag" }, "Shadow: admitted") : null, h("br", {}), h("span", { class: "soft" }, REASONS[refusal.reason] ?? "")),
     h("td", { class: "figure" }, plain(refusal.volt)),
     h("td", { class: "figure" }, ohms(refusal.resistance_ohm, 1e6)),

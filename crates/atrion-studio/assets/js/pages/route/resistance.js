@@ -3,9 +3,15 @@
 import { StackChart } from "../../charts.js";
 import { h, setAttribute, setText } from "../../dom.js";
 import { ohms, percent, plain, seconds } from "../../format.js";
-import { ceiling, PARTS, partsOf, SAMPLE, stacked } from "../../stack.js";
+import { ceiling, PARTS, partsOf, SAMPLE, stacked, totalOf } from "../../stack.js";
 
 const HEIGHT = 260;
+
+/** Says so where the chart does not reach as far as the resistance does. */
+function cut(samples, tiers) {
+  const most = ceiling(Infinity, tiers);
+  return samples.some((sample) => totalOf(sample) > most) ? ` The chart ends at ${plain(most)}: no voltage reaches higher.` : "";
+}
 
 /** @param {HTMLElement} below what shares the chart's axis of time */
 export function resistancePanel(session, below) {
@@ -91,7 +97,7 @@ export function resistancePanel(session, below) {
       const { bands: said } = route;
       if (said) {
         lines.push({ at: said.open_ohm, label: `breaker opens at ${plain(said.open_ohm)} \u03a9 of scar`, tone: "bad", solid: true });
-        setText(bands, `A request flows if its voltage is above the resistance: ${session.tiers.map((tier) => `${tier.name} ${plain(tier.volt)} V`).join(", ")}. The breaker opens at ${plain(said.open_ohm)} \u03a9 of own scar and an error rate above ${percent(said.error_critical)}, and closes below ${plain(said.close_ohm)} \u03a9.`);
+        setText(bands, `A request flows if its voltage is above the resistance: ${session.tiers.map((tier) => `${tier.name} ${plain(tier.volt)} V`).join(", ")}. The breaker opens at ${plain(said.open_ohm)} \u03a9 of own scar and an error rate above ${percent(said.error_critical)}, and closes below ${plain(said.close_ohm)} \u03a9.${cut(samples, session.tiers)}`);
       }
       // What is looked at stays the same moment while new ones come.
       if (picked !== null && grew === 0 && samples.length > 1) picked = Math.max(0, picked - 1);
