@@ -32,6 +32,9 @@ async fn all_routes_are_shown_live() {
     // The clock on the page goes on, so figures are of now.
     let then = stage.run("return document.querySelector('#as-of').textContent").await;
     stage.until(&format!("document.querySelector('#as-of').textContent !== {then}")).await;
+    // A shadowed route refuses nobody: what it would have refused is in brackets.
+    stage.atrion.route("api/search").set_shadow(true);
+    stage.until(&format!("/^\\(.+\\)$/.test({})", cell("api/search", 6))).await;
     stage.finish().await;
 }
 
@@ -71,6 +74,12 @@ async fn a_route_is_shown_in_depth() {
     stage.until("document.querySelector('.mode-line').innerText.includes('Open')").await;
     stage.reads("Only probes pass").await;
     stage.reads("breaker open").await;
+    // Its changes of mode stay, whichever of the server's lines come.
+    let changes = "document.querySelectorAll('.timeline li').length";
+    stage.until(&format!("{changes} >= 1")).await;
+    let seen = stage.run("return Number(document.querySelector('#moment').max)").await;
+    stage.until(&format!("document.querySelector('#moment').max > {seen} + 12")).await;
+    assert_ne!(stage.run(&format!("return {changes}")).await, 0, "no change of mode is shown");
     // A look back shows another moment's figures.
     stage.until("document.querySelector('#moment').max > 4").await;
     let back = "

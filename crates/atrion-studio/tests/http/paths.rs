@@ -50,12 +50,13 @@ fn the_page_is_served_with_its_headers_and_known_by_its_tag() {
     let known = format!("if-none-match: {tag}\r\n");
     let again = crate::client::ask(server.addr(), "GET", "/assets/index.html", &known, "");
     assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_eq!(get(server.addr(), "/index.html").body, page.body);
     for bad in [
         "/assets/../Cargo.toml",
         "/assets/%2e%2e/Cargo.toml",
         "/assets/",
         "/assets/none.js",
-        "/index.html",
+        "/main.js",
     ] {
         assert_eq!(get(server.addr(), bad).status, 404, "{bad}");
     }

@@ -221,6 +221,7 @@ function flowing(route, total, tiers) {
   if (total === null) return "\u2013";
   const through = tiers.filter((tier) => tier.volt > total).sort((a, b) => a.volt - b.volt);
   if (through.length === 0) return "nothing";
-  return through.length === tiers.length ? "every priority" : `${through[0].name} and above`;
+  if (through.length === tiers.length) return "every priority";
+  return through.length === 1 ? `${through[0].name} only` : `${through[0].name} and above`;
 }
 
