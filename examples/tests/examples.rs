@@ -52,7 +52,8 @@ fn listen(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
 
 /// A development key that is good today, as `cargo xtask license dev` makes it.
 fn key() -> String {
-    use atrion_license::{Issuer, SystemWallClock, Terms, Tier, WallClock};
+    use atrion_license::issue::{Issuer, Terms};
+    use atrion_license::{SystemWallClock, Tier, WallClock};
     let id = "examples".parse().expect("an identifier");
     let terms = Terms::new(Tier::Development, id, "the examples", SystemWallClock.now());
     Issuer::development().expect("part of the crate").issue(&terms).expect("allowed")
@@ -61,6 +62,7 @@ fn key() -> String {
 #[derive(Debug)]
 struct Said {
     out: String,
+    #[expect(dead_code, reason = "is shown where something is missed")]
     err: String,
 }
 
