@@ -132,9 +132,7 @@ fn axum_server() {
     let [checkout, export] = ["/checkout:", "/export:"].map(|path| said.rows(path, "served"));
     let (checkout, export) = (&checkout[1], &export[1]);
     assert!(checkout[0] > 0 && export[2] > 0, "{said:?}");
-    // The share of what is cheap that is refused is the larger one.
-    let (of_checkout, of_export) = (checkout[0] + checkout[2], export[0] + export[2]);
-    assert!(checkout[2] * of_export <= export[2] * of_checkout, "{said:?}");
+    assert!(checkout[0] > export[0], "cheap before dear: {said:?}");
 }
 
 #[cfg(feature = "tonic_server")]
