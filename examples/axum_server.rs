@@ -5,8 +5,8 @@
 //! cargo run -p atrion-examples --features axum_server --bin axum_server -- --serve   # to use curl on
 //! ```
 //!
-//! It can do 200 requests a second. Callers want several times that: who pays is served, who can wait
-//! waits. With `--serve` it stays at http://127.0.0.1:3000 until Ctrl-C.
+//! It can do 200 requests a second. Callers want several times that: who pays gets most of
+//! it, who can wait gets least. With `--serve` it stays at http://127.0.0.1:3000 until Ctrl-C.
 
 use std::error::Error;
 use std::sync::Arc;

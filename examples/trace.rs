@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let places = &places;
             scope.spawn(move || {
                 let priority = if caller % 4 == 0 { Priority::High } else { Priority::Low };
-                for _ in 0..300 {
+                for _ in 0..100 {
                     let Ok(permit) = pay.admit(priority) else {
                         thread::sleep(Duration::from_millis(1));
                         continue;

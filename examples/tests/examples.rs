@@ -52,7 +52,8 @@ fn listen(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
 
 /// A development key that is good today, as `cargo xtask license dev` makes it.
 fn key() -> String {
-    use atrion_license::{Issuer, SystemWallClock, Terms, Tier, WallClock};
+    use atrion_license::issue::{Issuer, Terms};
+    use atrion_license::{SystemWallClock, Tier, WallClock};
     let id = "examples".parse().expect("an identifier");
     let terms = Terms::new(Tier::Development, id, "the examples", SystemWallClock.now());
     Issuer::development().expect("part of the crate").issue(&terms).expect("allowed")
@@ -61,6 +62,7 @@ fn key() -> String {
 #[derive(Debug)]
 struct Said {
     out: String,
+    #[expect(dead_code, reason = "is shown where something is missed")]
     err: String,
 }
 
@@ -130,9 +132,7 @@ fn axum_server() {
     let [checkout, export] = ["/checkout:", "/export:"].map(|path| said.rows(path, "served"));
     let (checkout, export) = (&checkout[1], &export[1]);
     assert!(checkout[0] > 0 && export[2] > 0, "{said:?}");
-    // The share of what is cheap that is refused is the larger one.
-    let (of_checkout, of_export) = (checkout[0] + checkout[2], export[0] + export[2]);
-    assert!(checkout[2] * of_export <= export[2] * of_checkout, "{said:?}");
+    assert!(checkout[0] > export[0], "cheap before dear: {said:?}");
 }
 
 #[cfg(feature = "tonic_server")]
