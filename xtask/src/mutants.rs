@@ -254,7 +254,9 @@ fn line(tool: &Path, folder: &Path, target: &Target, options: &Options) -> Line 
         .args(target.options.iter().copied())
         // A counterexample is enough; how small it gets is for people. None is kept for later runs.
         .env("PROPTEST_MAX_SHRINK_ITERS", "0")
-        .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
+        .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true")
+        // Of the simulated clusters a few: one mutant takes minutes otherwise.
+        .env("ATRION_SEEDS", "5");
     if options.list {
         line = line.args(["--list"]);
     } else {

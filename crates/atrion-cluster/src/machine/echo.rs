@@ -224,4 +224,50 @@ mod tests {
         assert_eq!(taken.get(), 4);
         assert_eq!(me.stamp, Stamp { incarnation: 100, sequence: 0 });
     }
+
+    /// The first two outputs of `SplitMix64` from a state of zero, as its author gives them.
+    #[test]
+    fn ids_are_scrambled_as_published() {
+        assert_eq!(scrambled(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(scrambled(0x9e37_79b9_7f4a_7c15), 0x6e78_9e6a_a1b9_65f4);
+        let old = 0xffff_0000_ffff_0000;
+        let mut me = Identity::new(NodeId(old), u64::MAX);
+        let end = Stamp { incarnation: u64::MAX, sequence: 9 };
+        assert!(me.conflict(end, at(0), UnitInterval::HALF, |_| false).is_some());
+        assert_eq!(me.node, NodeId(scrambled(old ^ 0.5_f64.to_bits())));
+    }
+
+    #[test]
+    fn three_conflicts_within_ten_seconds_are_a_double() {
+        let mut me = Identity::new(NodeId(7), 100);
+        for (millis, incarnation) in [(0, 200), (5_000, 300), (10_000, 400)] {
+            let theirs = Stamp { incarnation, sequence: 1 };
+            assert_eq!(me.conflict(theirs, at(millis), UnitInterval::HALF, |_| false), None);
+        }
+        let theirs = Stamp { incarnation: 500, sequence: 1 };
+        assert!(me.conflict(theirs, at(14_999), UnitInterval::HALF, |_| false).is_some());
+    }
+
+    #[test]
+    fn eight_former_ids_are_remembered() {
+        let mut me = Identity::new(NodeId(7), 100);
+        let end = Stamp { incarnation: u64::MAX, sequence: 9 };
+        for second in 0..20 {
+            me.conflict(end, at(1_000 * second), UnitInterval::HALF, |_| false);
+            assert_eq!(me.former.len(), MAX_FORMER.min(second as usize + 1));
+        }
+    }
+
+    #[test]
+    fn a_rival_is_only_who_is_ahead() {
+        let mut me = Identity::new(NodeId(7), 100);
+        assert_eq!(me.conflict_at(), None);
+        me.note_conflict(me.stamp, at(5));
+        assert_eq!(me.conflict_at(), Some(at(5)));
+        assert_eq!(me.take_conflict(at(4)), None);
+        assert_eq!(me.take_conflict(at(5)), None, "it says what this node says");
+        let ahead = Stamp { incarnation: 100, sequence: 1 };
+        me.note_conflict(ahead, at(6));
+        assert_eq!(me.take_conflict(at(6)), Some(ahead));
+    }
 }

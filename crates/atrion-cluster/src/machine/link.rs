@@ -276,4 +276,10 @@ mod tests {
         assert_eq!(clock.millis(at(120)), 1_000_000);
         assert_eq!(clock.millis(at(620)), 1_000_500);
     }
+
+    #[test]
+    fn a_crowd_is_this_node_and_the_others() {
+        assert_eq!([0, 4].map(crowd), [1, 5]);
+        assert_eq!(crowd(usize::MAX), u32::MAX);
+    }
 }

@@ -150,3 +150,43 @@ impl OwnWords {
         self.iter().map(|(_, word)| Arc::clone(&word.name)).collect()
     }
 }
+
+#[test]
+fn an_empty_portion_is_as_old_as_now() {
+    let mut f = Fixture::new(10);
+    assert_eq!(f.outbox.cut(&f.own, 1, NOW), Portion { oldest: NOW, ..Portion::default() });
+}
+
+#[test]
+fn what_was_confirmed_does_not_come_back_and_clearing_leaves_nothing() {
+    let mut f = Fixture::new(10);
+    f.write(1, ms(0));
+    assert_eq!(f.cut(), [1]);
+    f.outbox.confirm();
+    f.outbox.restore(&f.own);
+    assert!(f.outbox.is_empty());
+    f.write(2, ms(0));
+    f.outbox.forget(RouteId(3));
+    f.outbox.clear();
+    assert!(f.outbox.is_empty());
+}
+
+#[test]
+fn twice_as_many_as_fit_are_looked_at() {
+    let mut f = Fixture::new(3);
+    (90..95).for_each(|gone| f.outbox.changed(RouteId(gone)));
+    f.write(1, ms(0));
+    assert_eq!(f.cut(), [1]);
+}
+
+#[test]
+fn forgotten_routes_that_failed_to_be_sent_are_bounded_as_well() {
+    let own = OwnWords::new(10);
+    let mut outbox = Outbox::new(2, 10);
+    outbox.forget(RouteId(1));
+    outbox.forget(RouteId(2));
+    assert_eq!(outbox.cut(&own, 1, NOW).forgotten, [1, 2].map(RouteId));
+    outbox.forget(RouteId(3));
+    outbox.restore(&own);
+    assert_eq!(outbox.waiting(), 2);
+}

@@ -94,4 +94,16 @@ mod tests {
         reads.forget(node);
         assert_eq!(reads.next(), None);
     }
+
+    #[test]
+    fn after_clearing_nothing_is_due_and_nothing_was_read() {
+        let (mut reads, node) = (Reads::default(), NodeId(1));
+        reads.schedule(node, at(20));
+        assert_eq!(reads.take(at(20)), Some(node));
+        reads.schedule(node, at(30));
+        reads.clear();
+        assert_eq!((reads.next(), reads.len()), (None, 0));
+        reads.schedule(node, at(40));
+        assert_eq!(reads.next(), Some(at(40)));
+    }
 }

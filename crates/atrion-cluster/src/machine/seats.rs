@@ -207,4 +207,20 @@ mod tests {
         assert_eq!(&*both.register(Seat::Cluster, "shop"), "L1");
         assert_eq!(&*both.register(Seat::Node, "shop"), "L1/shop");
     }
+
+    #[test]
+    fn every_other_grant_has_a_number_of_its_own() {
+        let mut seats = seats(Some(1), None);
+        assert_eq!(seats.number(), 1);
+        let same = seats.grant().cloned();
+        assert!(!seats.replace(same));
+        assert!(seats.replace(None));
+        assert_eq!(seats.number(), 2);
+        assert!(seats.replace(Some(Grant {
+            license: Arc::from("L2"),
+            clusters: None,
+            nodes: None
+        })));
+        assert_eq!(seats.number(), 3);
+    }
 }

@@ -208,7 +208,7 @@ mod pace {
     fn what_is_not_reported_again_fades() {
         let mut pace = Pace { in_flight: 10.0, places: 16.0, ..Pace::default() };
         observe(&mut pace, Telemetry::builder().latency_secs(0.1), 2.0);
-        assert!((pace.in_flight - 10.0 * (-0.5_f64).exp()).abs() < 1e-9, "{pace:?}");
+        assert!((pace.in_flight - 10.0 * crate::math::exp(-0.5)).abs() < 1e-9, "{pace:?}");
     }
 
     #[test]

@@ -253,7 +253,7 @@ fn an_exhale_replaces_what_it_contradicts_and_else_adds_to_it() {
         }
         exhale.learned(true)
     };
-    let mean_ln = (math::ln(0.01) + math::ln(0.03)) / 2.0;
+    let mean_ln = f64::midpoint(math::ln(0.01), math::ln(0.03));
     let deviation = math::ln(3.0) / 2.0;
     let doubt = 2.0 * deviation / math::sqrt(20.0);
     let added = measured(mean_ln - doubt + 1e-6);

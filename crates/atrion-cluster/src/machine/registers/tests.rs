@@ -465,3 +465,86 @@ proptest! {
         prop_assert_eq!(whole.state(), halves.state());
     }
 }
+
+#[test]
+fn what_is_heard_is_counted_and_the_counts_outlast_what_is_forgotten() {
+    let mut r = registers();
+    let words = [change(1, 0.0, 2.0), change(2, 0.0, 2.0)];
+    r.hear(&frame(1, 5, 1, &words), START);
+    assert!(!r.hear(&frame(1, 5, 1, &words), START).left, "a duplicate is no leave");
+    r.hear(&frame(1, 4, 9, &words), START);
+    // What is read may be of an older life: nothing was sent twice.
+    r.take(&frame(1, 4, 9, &words), Source::Stored(Duration::ZERO), START);
+    let counts = Counts { changes: 2, older: 2, duplicates: 2, ..Counts::default() };
+    assert_eq!(r.counts, counts);
+    assert!(r.graves.is_empty(), "a word is no trace of a forgotten route");
+    assert!(r.troubled.is_empty(), "nobody complains");
+    r.clear();
+    assert_eq!((r.len(), r.live(), r.counts), (0, 0, counts));
+}
+
+#[test]
+fn who_has_more_than_its_share_makes_room_for_who_has_less() {
+    let limits = Limits { max_registers: 4, ..limits() };
+    let mut r = Registers::new(limits, Duration::from_secs(60), VotingRules::default());
+    let many = [1, 2, 3, 4].map(|route| change(route, 3.0, 2.0));
+    r.hear(&frame(1, 1, 1, &many), START);
+    r.hear(&frame(2, 1, 1, &[5, 6, 7].map(|route| change(route, 3.0, 2.0))), START);
+    let holds = |r: &Registers, node| r.peer(NodeId(node)).map(|peer| peer.routes.len());
+    assert_eq!((holds(&r, 1), holds(&r, 2)), (Some(2), Some(2)), "half of four each");
+    assert_eq!((r.counts.evicted_registers, r.counts.refused_registers), (2, 1));
+    r.hear(&frame(2, 1, 2, &[change(8, 3.0, 2.0), change(9, 3.0, 2.0)]), START);
+    assert_eq!(r.counts.refused_registers, 3);
+    r.check();
+}
+
+#[test]
+fn a_leave_takes_its_own_words_along_and_the_store_may_bring_the_node_back() {
+    let mut r = registers();
+    assert!(
+        r.hear(&frame(1, 1, 0, &[change(7, 3.0, 2.0)]), START).joined,
+        "numbers may begin at 0"
+    );
+    r.hear(&frame(1, 1, 1, &[change(7, 3.0, 2.0)]), START);
+    let leaving = Frame { leaving: true, ..frame(1, 1, 2, &[change(7, 9.0, 2.0)]) };
+    assert!(r.hear(&leaving, START).left);
+    assert_eq!((r.len(), r.live()), (0, 0));
+    r.take(&frame(1, 1, 3, &[change(7, 4.0, 2.0)]), Source::Stored(Duration::ZERO), START);
+    assert_eq!((r.len(), r.live()), (1, 1));
+    assert_eq!(r.peer(NodeId(1)).map(|peer| peer.presence), Some(Presence::Stored));
+}
+
+#[test]
+fn a_touched_route_is_told_again() {
+    let mut r = registers();
+    r.hear(&frame(1, 1, 1, &[change(7, 3.0, 2.0)]), START);
+    assert_eq!((r.pop_changed(), r.pop_changed()), (Some(RouteId(7)), None));
+    r.touch(RouteId(7));
+    r.touch(RouteId(8));
+    assert_eq!((r.pop_changed(), r.pop_changed()), (Some(RouteId(7)), None));
+}
+
+#[test]
+fn only_what_was_read_in_full_and_of_this_life_says_what_is_gone() {
+    let (node, nothing) = (NodeId(1), HashSet::new());
+    let mut r = registers();
+    r.hear(&frame(1, 1, 1, &[change(7, 3.0, 2.0)]), START);
+    let before = r.horizon(node);
+    r.read(node, &nothing, before, false, secs(60));
+    assert_eq!(r.len(), 1, "a part says nothing");
+    r.hear(&frame(1, 2, 1, &[change(7, 3.0, 2.0)]), START);
+    r.read(node, &nothing, before, true, secs(60));
+    assert_eq!(r.len(), 1, "that was another life");
+    let now = r.horizon(node);
+    r.read(node, &nothing, now, true, secs(60));
+    assert_eq!(r.len(), 0);
+}
+
+#[test]
+fn a_sweep_keeps_what_is_still_complained_about() {
+    let mut r = registers();
+    r.hear(&frame(1, 1, 1, &[change(7, 50.0, 2.0), change(8, 0.0, 2.0)]), START);
+    r.sweep(secs(1));
+    assert_eq!(r.troubled(secs(1)), [RouteId(7)]);
+    r.check();
+}

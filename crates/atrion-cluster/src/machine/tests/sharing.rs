@@ -204,3 +204,37 @@ fn one_frame_of_each_node_is_enough_to_agree() {
         assert_eq!(sets[0].len(), if route == "all" { 12 } else { 4 });
     }
 }
+
+#[test]
+fn what_is_counted_is_what_was_said() {
+    let mut world = World::with(2);
+    world.faults.frame_twice = 1_000;
+    world.run(500);
+    for step in 0..5 {
+        world.update(0, "r", step);
+        world.run(200);
+    }
+    let (said, heard) = (world.pods[0].core.stats(), world.pods[1].core.stats());
+    assert_eq!((said.changes_out, heard.changes_in), (5, 5));
+    assert!(heard.duplicates >= 5 && heard.older >= 5, "each came twice: {heard:?}");
+    assert!(heard.frames_in >= 10 && said.frames_out >= 5 && said.bytes_out > 100, "{said:?}");
+    assert_eq!((said.opens, said.restored), (1, 0));
+    assert_eq!((heard.lost, heard.registers, heard.nodes), (0, 1, 1));
+    let (core, now) = (&world.pods[1].core, world.clock(1));
+    let route = core.route_id("r");
+    assert_eq!(core.voices(route, now).len(), 1);
+    assert_eq!(core.merged(route, now).map(|remote| &*remote.route == "r"), Some(true));
+}
+
+#[test]
+fn a_store_that_has_lost_everything_is_filled_again() {
+    let mut world = World::with(1);
+    world.update(0, "r", 40);
+    world.run(500);
+    world.store.states.clear();
+    world.run(31_000);
+    assert_eq!(world.store.states.get(&node_key(NodeId(1))).map(|fields| fields.len()), Some(1));
+    assert_eq!(world.pods[0].core.stats().restored, 1);
+    world.run(31_000);
+    assert_eq!(world.pods[0].core.stats().restored, 1, "what is there is left alone");
+}
