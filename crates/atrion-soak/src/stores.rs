@@ -256,7 +256,7 @@ async fn aside<T: Send + 'static>(
             said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         match lines.as_slice() {
             [first, .., last] => format!("{first} … {last}"),
-            _ => said,
+            _ => said.clone(),
         }
     })
 }
