@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use atrion::studio::{AuditEntry, Studio};
 use atrion::tower::AtrionLayer;
-use atrion::{Atrion, Priority};
+use atrion::{Atrion, Overloaded, Priority};
 use axum::Router;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -86,7 +86,8 @@ fn traffic(atrion: &Atrion) {
                     work(true).await
                 };
                 if let Err(refused) = crowded.call(priority, turn).await {
-                    sleep(refused.overloaded().map_or(Duration::ZERO, |r| r.retry_after())).await;
+                    sleep(refused.overloaded().map_or(Duration::ZERO, Overloaded::retry_after))
+                        .await;
                 }
             }
         });

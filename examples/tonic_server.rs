@@ -44,14 +44,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("say fail:       {:?}: {}", status.code(), status.message());
     }
 
-    let served = atrion.route(echo::SAY);
-    served.force(Force::Open, Duration::from_secs(5));
+    let asked = atrion.route(echo::SAY);
+    asked.force(Force::Open, Duration::from_secs(5));
     if let Err(status) = say("hello").await {
         println!("server refuses: {:?}: {}", status.code(), status.message());
         let pushback = status.metadata().get("grpc-retry-pushback-ms");
         println!("  come back in: {} ms", pushback.map_or("?", |ms| ms.to_str().unwrap_or("?")));
     }
-    served.release();
+    asked.release();
 
     let sent = atrion.route("to /demo.Echo/Say");
     sent.force(Force::Open, Duration::from_secs(5));
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sent.release();
 
     println!("say it again:   {:?}", say("hello again").await?);
-    for route in [served, sent] {
+    for route in [asked, sent] {
         let counts = route.counts();
         println!("{}: {} with a result, {} refused", route.name(), counts.completed, counts.shed);
     }

@@ -8,7 +8,7 @@ use atrion_core::config::PhysicsConfig;
 use atrion_core::flow::{Candidate, Priority, choose};
 use atrion_core::law::LawConfig;
 use atrion_core::math;
-use atrion_core::merge::{Report, Stamp, VotingRules, cluster_scar};
+use atrion_core::merge::Stamp;
 use atrion_core::momentum::momentum;
 use atrion_core::pressure::{Baseline, Pressure, normalise};
 use atrion_core::profile::Profile;
@@ -20,7 +20,7 @@ use atrion_core::stability::{
 use atrion_core::telemetry::{Telemetry, TelemetryBuilder};
 use atrion_core::time::Timestamp;
 use atrion_core::tuner::{Tuner, TunerConfig};
-use atrion_core::units::{Evidence, Ohms, PerSecond, UnitInterval, Volts};
+use atrion_core::units::{Ohms, PerSecond, UnitInterval, Volts};
 use atrion_core::vector::Stance;
 
 fn ohms(value: f64) -> Ohms {
@@ -161,22 +161,6 @@ fn a_stamp_replaces_older_ones_only() {
     assert!(stamp(2, 1).replaces(stamp(1, 9)) && stamp(2, 2).replaces(stamp(2, 1)));
     assert!(!stamp(2, 2).replaces(stamp(2, 2)), "a duplicate changes nothing");
     assert!(!stamp(1, 9).replaces(stamp(2, 1)));
-}
-
-#[test]
-fn exactly_enough_scratch_space_is_enough() {
-    let report = |scar| Report {
-        scar: ohms(scar),
-        evidence: Evidence::from(5_u32),
-        demand: PerSecond::ZERO,
-        stance: Stance::CALM,
-        age_secs: 0.0,
-    };
-    let reports = [report(7.0), report(5.0)];
-    let rules = VotingRules::default();
-    assert_eq!(cluster_scar(&reports, &mut [Ohms::ZERO; 2], &rules), Ok(Some(ohms(5.0))));
-    let short = cluster_scar(&reports, &mut [Ohms::ZERO; 1], &rules).unwrap_err();
-    assert_eq!((short.have, short.need), (1, 2));
 }
 
 #[test]

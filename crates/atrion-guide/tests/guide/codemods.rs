@@ -144,7 +144,7 @@ fn findings(name: &str) -> BTreeMap<String, usize> {
     let mut found: BTreeMap<String, usize> = ids.map(|id| (id.to_owned(), 0)).collect();
     for line in said(&output).lines() {
         let finding: serde_json::Value = serde_json::from_str(line).expect("a finding");
-        let rule = finding["ruleId"].as_str().expect("a rule");
+        let rule = finding.get("ruleId").and_then(|id| id.as_str()).expect("a rule");
         *found.get_mut(rule).expect("a rule of the file") += 1;
     }
     found
