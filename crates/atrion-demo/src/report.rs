@@ -119,20 +119,20 @@ fn f64_max(a: f64, b: f64) -> f64 {
 /// # Errors
 ///
 /// A sentence if the file cannot be written.
-pub(crate) fn write_json(
+pub(crate) fn write_json<F: Serialize, C: Serialize>(
     file: &Path,
-    comparison: &Comparison,
-    checks: &[Check],
+    figures: &F,
+    checks: &[C],
     verdict: Verdict,
 ) -> Result<(), String> {
     #[derive(Serialize)]
-    struct Report<'r> {
+    struct Report<'r, F: Serialize, C: Serialize> {
         #[serde(flatten)]
-        comparison: &'r Comparison,
-        checks: &'r [Check],
+        figures: &'r F,
+        checks: &'r [C],
         verdict: Verdict,
     }
-    let text = serde_json::to_string_pretty(&Report { comparison, checks, verdict })
+    let text = serde_json::to_string_pretty(&Report { figures, checks, verdict })
         .map_err(|e| format!("the figures cannot be written as JSON: {e}"))?;
     make_folder_of(file)?;
     std::fs::write(file, text + "\n")

@@ -45,7 +45,7 @@ pub(crate) async fn show(options: &Options, interrupt: &Interrupt) -> Result<Ver
     let verdict = verdict::judge(&checks, &figures);
     print!("{}", report::table(&figures, &checks, verdict));
     if let Some(file) = &options.json {
-        report::write_json(file, &figures, &checks, verdict)?;
+        crate::report::write_json(file, &figures, &checks, verdict)?;
         println!("figures: {}", file.display());
     }
     Ok(verdict)

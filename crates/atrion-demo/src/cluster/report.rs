@@ -1,13 +1,9 @@
 //! The table and the file that a run leaves.
 
 use std::fmt::Write as _;
-use std::path::Path;
-
-use serde::Serialize;
 
 use super::figures::Figures;
 use super::verdict::{Check, number, too_busy};
-use crate::report::make_folder_of;
 use crate::verdict::Verdict;
 
 /// Figure by figure, what else was seen, and one line that says it all.
@@ -95,31 +91,6 @@ fn details(text: &mut String, figures: &Figures) {
         figures.node_stall_p99_ms,
         figures.clock_disagreement_ms,
     );
-}
-
-/// Writes everything as JSON.
-///
-/// # Errors
-///
-/// A sentence if the file cannot be written.
-pub(crate) fn write_json(
-    file: &Path,
-    figures: &Figures,
-    checks: &[Check],
-    verdict: Verdict,
-) -> Result<(), String> {
-    #[derive(Serialize)]
-    struct Report<'r> {
-        #[serde(flatten)]
-        figures: &'r Figures,
-        checks: &'r [Check],
-        verdict: Verdict,
-    }
-    let text = serde_json::to_string_pretty(&Report { figures, checks, verdict })
-        .map_err(|e| format!("the figures cannot be written as JSON: {e}"))?;
-    make_folder_of(file)?;
-    std::fs::write(file, text + "\n")
-        .map_err(|e| format!("{} cannot be written: {e}", file.display()))
 }
 
 #[cfg(test)]
