@@ -95,7 +95,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
                 node.redis = parser.value().and_then(|v| v.parse()).map_err(sentence)?;
             }
             Arg::Long("postgres") => {
-                node.postgres = parser.value().and_then(|v| v.string()).map_err(sentence)?;
+                node.postgres =
+                    parser.value().and_then(lexopt::ValueExt::string).map_err(sentence)?;
             }
             other => return Err(sentence(other.unexpected())),
         }

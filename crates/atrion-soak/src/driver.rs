@@ -278,7 +278,9 @@ impl World {
         let states = answers.into_iter().filter_map(|(node, done)| Some((node, done.state?)));
         let states: Vec<(usize, State)> = states.collect();
         let mut ledger = self.board.ledger();
-        states.iter().for_each(|(_, state)| ledger.add_checks(&state.ledger));
+        for (_, state) in &states {
+            ledger.add_checks(&state.ledger);
+        }
         states
     }
 

@@ -263,9 +263,9 @@ async fn item(
         Ok(permit) => {
             let answer = work(&shared).await;
             if answer.status().is_success() {
-                permit.success()
+                permit.success();
             } else {
-                permit.failure()
+                permit.failure();
             }
             answer
         }

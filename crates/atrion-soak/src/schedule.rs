@@ -231,7 +231,7 @@ fn draw(kind: Kind, rng: &mut StdRng, steps: &mut Vec<Step>) {
         }
         Kind::ReloadsBadly => add(at_millis, Deed::ReloadBad(node)),
         Kind::ForcedOpen => {
-            add(at_millis, Deed::Force { node, route, open: true, millis: lasting })
+            add(at_millis, Deed::Force { node, route, open: true, millis: lasting });
         }
         Kind::ForcedClosed => {
             add(at_millis, Deed::Force { node, route, open: false, millis: lasting });

@@ -107,20 +107,17 @@ impl Tallies {
         let seconds = self.seconds.entry(node).or_default();
         let at = seconds.iter().rposition(|second| second.at <= secs);
         let found = at.and_then(|at| seconds.get_mut(at)).filter(|second| second.at == secs);
-        let second = match found {
-            Some(second) => second,
-            None => {
-                let place = at.map_or(0, |at| at + 1);
-                seconds.insert(place, Second { at: secs, asked: 0, good: 0 });
-                if seconds.len() > KEPT_SECS {
-                    seconds.pop_front();
-                }
-                let place = place.min(seconds.len() - 1);
-                match seconds.get_mut(place) {
-                    Some(second) => second,
-                    None => return,
-                }
+        let second = if let Some(second) = found {
+            second
+        } else {
+            let place = at.map_or(0, |at| at + 1);
+            seconds.insert(place, Second { at: secs, asked: 0, good: 0 });
+            if seconds.len() > KEPT_SECS {
+                seconds.pop_front();
             }
+            let place = place.min(seconds.len() - 1);
+            let Some(second) = seconds.get_mut(place) else { return };
+            second
         };
         second.asked += 1;
         second.good += u32::from(good);
