@@ -35,6 +35,9 @@ pub(crate) struct Totals {
 const WINDOW_SECS: u64 = 5;
 /// Of a window with fewer such requests nothing is said.
 const TELLING: u32 = 5;
+/// What is no less likely than this may be chance. At a start and after a reset a route has a wall, which
+/// asks nobody's voltage: then everybody is as likely to be refused.
+const CHANCE: f64 = 1e-6;
 /// Seconds that are kept.
 const KEPT_SECS: usize = 120;
 /// Requests of a second below which it does not count.
@@ -54,11 +57,17 @@ pub(crate) struct Tier {
 /// The tiers of one route of one node in one window, the lowest first.
 pub(crate) type Window = [Tier; 5];
 
-/// Whether the highest tier got nothing, because of its voltage, while lower ones were served.
+/// Whether the highest tier got nothing, because of its voltage, while lower ones were served so often
+/// that chance does not explain it.
 pub(crate) fn is_starved(window: &Window) -> bool {
     let [lower @ .., highest] = window;
     let served: u32 = lower.iter().map(|tier| tier.admitted).sum();
-    highest.outweighed >= TELLING && highest.admitted == 0 && served >= TELLING
+    let outweighed: u32 = lower.iter().map(|tier| tier.outweighed).sum();
+    if highest.admitted > 0 || highest.outweighed < TELLING || served < TELLING {
+        return false;
+    }
+    let refused = f64::from(outweighed) / f64::from(served + outweighed);
+    refused.powi(highest.outweighed.min(10_000) as i32) < CHANCE
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -177,6 +186,12 @@ mod tests {
         assert!(!is_starved(&[tier(0, 9), none, none, none, tier(0, 5)]));
         assert!(!is_starved(&[tier(9, 0), none, none, none, tier(0, 2)]));
         assert!(!is_starved(&[none; 5]));
+        assert!(is_starved(&[tier(40, 40), none, none, none, tier(0, 25)]));
+    }
+
+    #[test]
+    fn what_a_wall_refuses_by_chance_is_not_starved() {
+        assert!(!is_starved(&[tier(11, 16), tier(7, 36), tier(24, 80), tier(14, 38), tier(0, 19)]));
     }
 
     #[test]
