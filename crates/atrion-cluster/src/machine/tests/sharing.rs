@@ -233,10 +233,7 @@ fn a_store_that_has_lost_everything_is_filled_again() {
     world.run(500);
     world.store.states.clear();
     world.run(31_000);
-    assert_eq!(
-        world.store.states.get(&node_key(NodeId(1))).map(std::collections::BTreeMap::len),
-        Some(1)
-    );
+    assert_eq!(world.store.states[&node_key(NodeId(1))].len(), 1);
     assert_eq!(world.pods[0].core.stats().restored, 1);
     world.run(31_000);
     assert_eq!(world.pods[0].core.stats().restored, 1, "what is there is left alone");
