@@ -27,7 +27,7 @@ use crate::entropy::Draws;
 use crate::license::{License, LicenseRefused};
 use crate::peers::Peers;
 use crate::provider::{
-    BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider,
+    BoxFuture, BoxStream, Health, ProviderError, RemoteVector, RouteVector, StateProvider, Vitals,
     check_route,
 };
 use crate::pulse::PulseConfig;
@@ -48,6 +48,7 @@ use part::Part;
 /// | `subscribe`, `peers`, `pulse` | those of the sharing part |
 /// | `health` | healthy if both are; `trouble` names the part that is not |
 /// | `license` | passed to both |
+/// | `vitals` | the sharing part's licence, or else the other's; refused by both together |
 ///
 /// So a call that succeeds while the remembering part is in trouble promises no more than
 /// [`health`](StateProvider::health) says; with both parts healthy it promises what both promise.
@@ -238,6 +239,15 @@ impl StateProvider for Composed {
 
     fn pulse(&self) -> PulseConfig {
         self.sharing.provider().pulse()
+    }
+
+    /// The sharing part's licence, or else the other's; what both have refused together.
+    fn vitals(&self) -> Vitals {
+        let [sharing, remembering] = self.parts().map(|part| part.provider().vitals());
+        Vitals::new(
+            sharing.license.or(remembering.license),
+            sharing.refused.saturating_add(remembering.refused),
+        )
     }
 
     fn license(&self, license: &License) -> Result<(), LicenseRefused> {

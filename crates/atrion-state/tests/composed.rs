@@ -17,7 +17,9 @@ use atrion_state::composed::Composed;
 use atrion_state::contract::Fixture;
 use atrion_state::in_memory::InMemoryProvider;
 use atrion_state::license::{License, LicensePolicy, LicenseRefused};
-use atrion_state::provider::{BoxFuture, Health, ProviderError, RouteVector, StateProvider};
+use atrion_state::provider::{
+    BoxFuture, Health, ProviderError, RouteVector, StateProvider, Vitals,
+};
 
 const CAPACITY: usize = 32;
 
@@ -77,6 +79,10 @@ impl Moody {
 }
 
 impl StateProvider for Moody {
+    fn vitals(&self) -> Vitals {
+        Vitals::new(None, 3)
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
         Box::pin(async {
             self.mood().await?;
@@ -293,4 +299,10 @@ fn the_licence_goes_to_both_and_either_may_refuse() {
         assert!(composed.license(&license).is_err());
         assert_eq!((one.0.licences.load(Relaxed), two.0.licences.load(Relaxed)), (1, 1));
     }
+}
+
+#[test]
+fn what_both_parts_refused_is_told_together() {
+    let composed = Moody::new(WELL).remembered_by(Moody::new(WELL));
+    assert_eq!(composed.vitals(), Vitals::new(None, 6));
 }
