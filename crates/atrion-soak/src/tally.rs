@@ -67,7 +67,7 @@ pub(crate) fn is_starved(window: &Window) -> bool {
         return false;
     }
     let refused = f64::from(outweighed) / f64::from(served + outweighed);
-    refused.powi(highest.outweighed.min(10_000) as i32) < CHANCE
+    refused.powi(highest.outweighed.min(10_000).cast_signed()) < CHANCE
 }
 
 #[derive(Clone, Copy, Debug, Default)]
