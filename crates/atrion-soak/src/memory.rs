@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_short_run_is_judged_by_a_wider_measure() {
-        let short = trend(&run(60, |t| 20.0 + t * 0.03)).expect("enough");
+        let short = trend(&run(60, |t| 20.0 + t * 0.05)).expect("enough");
         assert!(short.is_flat() && short.growth() > 0.05, "{short:?}");
         let leak = trend(&run(60, |t| 20.0 + t * 0.5)).expect("enough");
         assert!(!leak.is_flat(), "{leak:?}");
