@@ -13,6 +13,7 @@ mod fuzz;
 mod golden;
 mod license;
 mod manifest;
+mod miri;
 mod no_std;
 mod runner;
 mod setup;
@@ -45,7 +46,7 @@ Usage: cargo xtask COMMAND
                    goals; --quick within ten minutes (cargo xtask bench --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demos in short,
-                   each fuzz target for half a minute
+                   each fuzz target for some seconds
   fuzz [TARGET] [--seconds N]
                    feed parsers with spoilt input, each target for N seconds (default 60)
   soak [--minutes N] [--seed N]
@@ -55,7 +56,7 @@ Usage: cargo xtask COMMAND
                    print a development licence key
   license COMMAND  the vendor's tool; cargo xtask license help lists its commands
   golden DIR       compare the physics with recorded outputs of the published reference model
-  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test
+  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test, miri
   help             this text
 ";
 
