@@ -1,7 +1,11 @@
 //! What is fuzzed: one entry each. A further target is a function and a line in [`TARGETS`].
 
+mod config;
+mod headers;
 mod license;
+mod operations;
 mod trace;
+mod urls;
 mod wire;
 
 /// A parser to be fed.
@@ -17,5 +21,15 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: &[Target] =
-    &[license::KEY, license::CLAIMS, license::KEYFILE, trace::FILE, trace::RECORDS, wire::FRAME];
+pub(crate) const TARGETS: &[Target] = &[
+    license::KEY,
+    license::CLAIMS,
+    license::KEYFILE,
+    trace::FILE,
+    trace::RECORDS,
+    wire::FRAME,
+    config::CONFIG,
+    urls::REDIS,
+    headers::HEADERS,
+    operations::SEQUENCE,
+];

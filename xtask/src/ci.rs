@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::runner::{Line, Runner};
-use crate::{boundary, dependencies, fuzz, setup, test};
+use crate::{boundary, dependencies, fuzz, miri, setup, test};
 
 /// One lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,21 @@ pub(crate) enum Lane {
     Deny,
     Fuzz,
     Test,
+    Miri,
 }
 
 impl Lane {
     /// All lanes, the quick ones first.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Fmt, Self::Boundary, Self::Clippy, Self::Doc, Self::Deny, Self::Fuzz, Self::Test];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Boundary,
+        Self::Clippy,
+        Self::Doc,
+        Self::Deny,
+        Self::Fuzz,
+        Self::Test,
+        Self::Miri,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -33,6 +42,7 @@ impl Lane {
             Self::Deny => "deny",
             Self::Fuzz => "fuzz",
             Self::Test => "test",
+            Self::Miri => "miri",
         }
     }
 }
@@ -73,6 +83,7 @@ pub(crate) fn run(root: &Path, lanes: &[Lane]) -> Result<bool, String> {
             Lane::Deny => deny(&mut runner)?,
             Lane::Fuzz => fuzz::steps(&mut runner)?,
             Lane::Test => test::steps(&mut runner)?,
+            Lane::Miri => miri::steps(&mut runner),
         };
         if !good {
             failed.push(lane.name());
@@ -81,11 +92,16 @@ pub(crate) fn run(root: &Path, lanes: &[Lane]) -> Result<bool, String> {
     runner.print_failures();
     let names: Vec<&str> = lanes.iter().map(|lane| lane.name()).collect();
     if failed.is_empty() {
-        println!("\nci passed: {}", names.join(", "));
+        println!("\nci passed: {}{}", names.join(", "), unchecked(lanes));
     } else {
         println!("\nci failed: {}", failed.join(", "));
     }
     Ok(failed.is_empty())
+}
+
+/// What a lane that passed did not check here, for the last line: nobody reads further up.
+fn unchecked(lanes: &[Lane]) -> &'static str {
+    if lanes.contains(&Lane::Miri) && !miri::is_installed() { " (miri: NOT CHECKED)" } else { "" }
 }
 
 /// What is checked of the dependencies: which crate of ours knows which, and what is said of the

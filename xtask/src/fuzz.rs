@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::runner::{Line, Runner};
 
 /// How long each target runs as part of the tests, in seconds.
-const SECONDS: u32 = 10;
+const SECONDS: u32 = 7;
 
 /// The command that builds the fuzzer and runs it.
 fn line() -> Line {
@@ -29,7 +29,7 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<bool, String> {
     Ok(status.success())
 }
 
-/// Runs each target for half a minute, as a check of its own.
+/// Runs each target for some seconds, as a check of its own.
 ///
 /// # Errors
 ///

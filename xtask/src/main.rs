@@ -15,6 +15,7 @@ mod fuzz;
 mod golden;
 mod license;
 mod manifest;
+mod miri;
 mod mutants;
 mod no_std;
 mod program;
@@ -53,7 +54,7 @@ Usage: cargo xtask COMMAND
                    goals; --quick within ten minutes (cargo xtask bench --help lists the options)
   test             run everything: unit, integration, property and documentation tests, feature
                    combinations, no_std, golden vectors, loom, benches once, the demos in short,
-                   each fuzz target for half a minute
+                   each fuzz target for some seconds
   fuzz [TARGET] [--seconds N]
                    feed parsers with spoilt input, each target for N seconds (default 60)
   mutants [OPTIONS]
@@ -69,7 +70,7 @@ Usage: cargo xtask COMMAND
   release --dry-run | --bless-api
                    check all that a release needs and leave packages, SBOM and notes; nothing is
                    published (docs/release.md)
-  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test
+  ci [LANE]        run one lane or all: fmt, clippy, doc, deny, boundary, fuzz, test, miri
   help             this text
 ";
 

@@ -295,6 +295,7 @@ impl Route {
     pub fn explain(&self, v: impl Into<Volts>) -> Explanation {
         let voltage = v.into();
         self.tick();
+        self.0.hub.tick_process();
         let (mut parts, mut refusal) = self.0.cell.peek(voltage.get(), self);
         self.add_process(voltage, &mut parts, &mut refusal);
         let config = self.0.hub.config.load();

@@ -10,6 +10,7 @@ mod access;
 mod actions;
 mod client;
 mod cluster;
+mod hostile;
 mod mounted;
 mod paths;
 mod preview;
