@@ -6,6 +6,7 @@ mod world;
 
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::test_runner::RngSeed;
 
 use world::World;
 
@@ -14,7 +15,13 @@ fn play(bytes: &[u8], process_circuit: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        // The fuzzer looks elsewhere.
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_sequence_of_operations_adds_up(bytes in vec(any::<u8>(), 0..1_500)) {

@@ -13,24 +13,74 @@ pub(crate) const NAMES: usize = 9;
 /// What users do with an instance.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Admit { route: usize, volts: Draw },
-    End { permit: usize, outcome: Option<Outcome> },
-    Lease { route: usize, volts: Draw, silence: Duration, longest: Duration },
-    Beat { lease: usize },
-    EndLease { lease: usize, outcome: Option<Outcome> },
-    CancelLease { lease: usize },
-    Look { name: usize },
-    Forget { route: usize },
+    Admit {
+        route: usize,
+        volts: Draw,
+    },
+    End {
+        permit: usize,
+        outcome: Option<Outcome>,
+    },
+    /// So many requests one after the other, which all fail.
+    Storm {
+        route: usize,
+        requests: u8,
+    },
+    Lease {
+        route: usize,
+        volts: Draw,
+        silence: Duration,
+        longest: Duration,
+    },
+    Beat {
+        lease: usize,
+    },
+    EndLease {
+        lease: usize,
+        outcome: Option<Outcome>,
+    },
+    CancelLease {
+        lease: usize,
+    },
+    Look {
+        name: usize,
+    },
+    Forget {
+        route: usize,
+    },
     Tick,
     Advance(Duration),
     StepBack(Duration),
-    Force { route: usize, open: bool, expiry: Duration },
-    Release { route: usize },
-    Reset { route: usize },
-    Shadow { route: usize, on: bool },
-    Reload { law: [Draw; 6], limit: usize, idle_secs: Draw, shadow: bool },
-    Report { route: usize, numbers: [Draw; 3], outcomes: (u64, u64) },
-    Choose { volts: Draw, beta: Draw },
+    Force {
+        route: usize,
+        open: bool,
+        expiry: Duration,
+    },
+    Release {
+        route: usize,
+    },
+    Reset {
+        route: usize,
+    },
+    Shadow {
+        route: usize,
+        on: bool,
+    },
+    Reload {
+        law: [Draw; 6],
+        limit: usize,
+        idle_secs: Draw,
+        shadow: bool,
+    },
+    Report {
+        route: usize,
+        numbers: [Draw; 3],
+        outcomes: (u64, u64),
+    },
+    Choose {
+        volts: Draw,
+        beta: Draw,
+    },
     Flush,
     Restart,
 }
@@ -140,7 +190,8 @@ impl<'a> Arbitrary<'a> for Op {
                 outcomes: (u.arbitrary::<u16>()?.into(), u.arbitrary::<u16>()?.into()),
             },
             244..=246 => Self::Choose { volts: u.arbitrary()?, beta: u.arbitrary()? },
-            247..=252 => Self::Flush,
+            247..=250 => Self::Flush,
+            251..=252 => Self::Storm { route, requests: u.arbitrary()? },
             _ => Self::Restart,
         })
     }

