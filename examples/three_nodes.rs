@@ -98,7 +98,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     payments.works.store(true, Relaxed);
     println!("payments is back");
-    let troubled = |node: &&Node| node.route.is_open() || node.route.is_held();
+    let troubled = |node: &&Node| {
+        node.route.is_open() || node.route.is_held() || !node.route.would_flow(Priority::Normal)
+    };
     while nodes.iter().any(|node| troubled(&node)) {
         for node in nodes.iter().filter(troubled) {
             node.customers(10, &payments).await;

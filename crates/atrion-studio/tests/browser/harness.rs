@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atrion_commercial::test_util::development_key;
+pub(crate) use atrion_commercial::test_util::development_key as key;
 use atrion_engine::Atrion;
 use atrion_studio::{Builder, Server, Studio};
 use atrion_testkit::Browser;
@@ -40,7 +40,7 @@ pub(crate) fn instance() -> Atrion {
 
 /// A Studio with a licence, told as often as the tests want it.
 pub(crate) fn studio(atrion: &Atrion) -> Builder {
-    Studio::builder(atrion).license(development_key()).interval(INTERVAL).instance("checkout-7d9f")
+    Studio::builder(atrion).license(key()).interval(INTERVAL).instance("checkout-7d9f")
 }
 
 /// An instance under traffic, its Studio, and a browser that looks at it.
