@@ -1,11 +1,7 @@
 //! Scenarios that make no sense are refused with the field, its value and what is allowed.
 #![allow(clippy::expect_used, reason = "a failing test may say so")]
 
-use atrion_sim::cluster::ClusterScenario;
 use atrion_sim::{Scenario, ScenarioError};
-use proptest::collection::vec;
-use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-use proptest::sample::{self, Index};
 
 const GOOD: &str = r#"
 name = "x"
@@ -144,51 +140,3 @@ fn runs_without_end_and_crowds_without_number_are_refused() {
     let why = Scenario::from_toml(&many).expect_err("too many").to_string();
     assert!(why.contains("number of entries `fault` is 2001"), "{why}");
 }
-
-proptest! {
-    #[test]
-    fn spoilt_files_are_refused_or_can_be_written_and_read_again(
-        cuts in vec((any::<Index>(), 0..12_usize, sample::select(WORDS)), 1..4),
-    ) {
-        let mut text = GOOD.to_owned();
-        for (at, length, word) in &cuts {
-            let at = at.index(text.len());
-            let end = text.len().min(at + length);
-            // The example is ASCII, and so are the words.
-            text.replace_range(at..end, word);
-        }
-        match Scenario::from_toml(&text) {
-            Ok(scenario) => {
-                let again = Scenario::from_toml(&scenario.to_toml()).expect("it was read");
-                prop_assert_eq!(again.to_toml(), scenario.to_toml());
-            }
-            Err(why) => prop_assert!(!why.to_string().is_empty()),
-        }
-        // The same text may be taken for one of a cluster.
-        if let Ok(cluster) = ClusterScenario::from_toml(&text) {
-            prop_assert!(ClusterScenario::from_toml(&cluster.to_toml()).is_ok());
-        }
-    }
-}
-
-/// What means something in such a file.
-const WORDS: &[&str] = &[
-    "",
-    "0",
-    "-1",
-    "1e308",
-    "nan",
-    "inf",
-    "\"\"",
-    "[]",
-    "{}",
-    "=",
-    "\n",
-    "[service]\n",
-    "[[class]]\n",
-    "[[fault]]\n",
-    "[[nodes]]\n",
-    "kind = \"hang\"\n",
-    "share",
-    "true",
-];

@@ -10,7 +10,6 @@ mod access;
 mod actions;
 mod client;
 mod cluster;
-mod hostile;
 mod mounted;
 mod paths;
 mod preview;
