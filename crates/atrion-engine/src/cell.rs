@@ -299,8 +299,8 @@ pub struct Counts {
     pub shed: u32,
     /// Requests a shadowed route admitted though it would have refused them, modulo 2^32.
     pub shadow_shed: u32,
-    /// Requests that were dropped without a result, or failed long after the circuit had opened over
-    /// others, modulo 2^32: nothing is learned from either.
+    /// Requests that were dropped without a result, or failed after having been admitted before the
+    /// circuit last closed, modulo 2^32: nothing is learned from either.
     pub cancelled: u32,
     /// Requests in flight now.
     pub in_flight: u32,

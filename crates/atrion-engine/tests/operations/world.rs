@@ -466,7 +466,7 @@ impl Entry {
         let name = self.route.name();
         assert_eq!(counts.in_flight, self.inside, "{name}: in flight");
         let gained = |now: u32, base: u32| now.wrapping_sub(base);
-        // A failure of a request from before the circuit opened counts as cancelled.
+        // A failure of a request from before the circuit last closed counts as cancelled.
         let left = gained(counts.completed, self.base.completed)
             .wrapping_add(gained(counts.cancelled, self.base.cancelled));
         let expected = self.completed.wrapping_add(self.cancelled);
